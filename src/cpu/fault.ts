@@ -58,8 +58,8 @@ export function raisePf(linearLo: number, linearHi: number, errorCode: number): 
 
 /** Writes the pending page-fault address to CR2; called by event delivery. */
 export function commitCr2(): void {
-  R[CR2] = PF_ADDRESS[0]!;
-  R[CR2 + 1] = PF_ADDRESS[1]!;
+  R[CR2] = PF_ADDRESS[0];
+  R[CR2 + 1] = PF_ADDRESS[1];
 }
 
 /** Abandons the instruction with the given kind (FK_VM_EXIT, FK_RETRY, FK_DONE). */

@@ -35,44 +35,44 @@ for (let b = 0; b < 256; b++) {
 
 /** Carry flag, 0 or 1. */
 export function getCf(): number {
-  switch (R[FT]! & 7) {
+  switch (R[FT] & 7) {
     case FK_ADD: {
-      const rh = R[FRH]!, sh = R[FSH]!;
-      return (rh === sh ? R[FRL]! >>> 0 < R[FSL]! >>> 0 : rh >>> 0 < sh >>> 0) ? 1 : 0;
+      const rh = R[FRH], sh = R[FSH];
+      return (rh === sh ? R[FRL] >>> 0 < R[FSL] >>> 0 : rh >>> 0 < sh >>> 0) ? 1 : 0;
     }
     case FK_SUB: {
-      const rh = R[FRH]!, sh = R[FSH]!;
-      return (rh === sh ? R[FSL]! >>> 0 < R[FRL]! >>> 0 : sh >>> 0 < rh >>> 0) ? 1 : 0;
+      const rh = R[FRH], sh = R[FSH];
+      return (rh === sh ? R[FSL] >>> 0 < R[FRL] >>> 0 : sh >>> 0 < rh >>> 0) ? 1 : 0;
     }
     case FK_LOGIC: return 0;
-    default: return R[FX]! & F_CF;
+    default: return R[FX] & F_CF;
   }
 }
 
 /** Zero flag, 0 or 1. */
 export function getZf(): number {
-  if ((R[FT]! & 7) === FK_EXPLICIT) return (R[FX]! >> 6) & 1;
-  return (R[FRL]! | R[FRH]!) === 0 ? 1 : 0;
+  if ((R[FT] & 7) === FK_EXPLICIT) return (R[FX] >> 6) & 1;
+  return (R[FRL] | R[FRH]) === 0 ? 1 : 0;
 }
 
 /** Sign flag, 0 or 1. */
 export function getSf(): number {
-  if ((R[FT]! & 7) === FK_EXPLICIT) return (R[FX]! >> 7) & 1;
-  return R[FRH]! >>> 31;
+  if ((R[FT] & 7) === FK_EXPLICIT) return (R[FX] >> 7) & 1;
+  return R[FRH] >>> 31;
 }
 
 /** Parity flag, 0 or 1. */
 export function getPf(): number {
-  if ((R[FT]! & 7) === FK_EXPLICIT) return (R[FX]! >> 2) & 1;
-  return PARITY[R[FRL]! & 255]! >> 2;
+  if ((R[FT] & 7) === FK_EXPLICIT) return (R[FX] >> 2) & 1;
+  return PARITY[R[FRL] & 255] >> 2;
 }
 
 /** The operand of ADD (sum - FS) or SUB (FS - difference) that was not stored: the word that holds its sign bit, shifted so that the sign is bit 31. */
 function otherOperandSign(minuendIsS: boolean): number {
-  const size = (R[FT]! >> 8) & 3;
-  const rl = R[FRL]!, sl = R[FSL]!;
+  const size = (R[FT] >> 8) & 3;
+  const rl = R[FRL], sl = R[FSL];
   if (size === 3) {
-    const rh = R[FRH]!, sh = R[FSH]!;
+    const rh = R[FRH], sh = R[FSH];
     return minuendIsS ? (sh - rh - (sl >>> 0 < rl >>> 0 ? 1 : 0)) | 0 : (rh - sh - (rl >>> 0 < sl >>> 0 ? 1 : 0)) | 0;
   }
   const other = minuendIsS ? sl - rl : rl - sl;
@@ -81,24 +81,24 @@ function otherOperandSign(minuendIsS: boolean): number {
 
 /** Overflow flag, 0 or 1. */
 export function getOf(): number {
-  switch (R[FT]! & 7) {
+  switch (R[FT] & 7) {
     case FK_ADD: {
-      const b = otherOperandSign(false), r = R[FRH]!, a = R[FSH]!;
+      const b = otherOperandSign(false), r = R[FRH], a = R[FSH];
       return ((a ^ r) & (b ^ r)) >>> 31;
     }
     case FK_SUB: {
-      const b = otherOperandSign(true), r = R[FRH]!, a = R[FSH]!;
+      const b = otherOperandSign(true), r = R[FRH], a = R[FSH];
       return ((a ^ b) & (a ^ r)) >>> 31;
     }
     case FK_LOGIC: return 0;
-    case FK_INC: return isSizeMinimum(R[FRL]!, R[FRH]!) ? 1 : 0;
-    case FK_DEC: return isSizeMaximum(R[FRL]!, R[FRH]!) ? 1 : 0;
-    default: return (R[FX]! >> 11) & 1;
+    case FK_INC: return isSizeMinimum(R[FRL], R[FRH]) ? 1 : 0;
+    case FK_DEC: return isSizeMaximum(R[FRL], R[FRH]) ? 1 : 0;
+    default: return (R[FX] >> 11) & 1;
   }
 }
 
 function isSizeMinimum(lo: number, hi: number): boolean {
-  switch ((R[FT]! >> 8) & 3) {
+  switch ((R[FT] >> 8) & 3) {
     case 0: return lo === -0x80;
     case 1: return lo === -0x8000;
     case 2: return lo === -0x80000000;
@@ -107,7 +107,7 @@ function isSizeMinimum(lo: number, hi: number): boolean {
 }
 
 function isSizeMaximum(lo: number, hi: number): boolean {
-  switch ((R[FT]! >> 8) & 3) {
+  switch ((R[FT] >> 8) & 3) {
     case 0: return lo === 0x7f;
     case 1: return lo === 0x7fff;
     case 2: return lo === 0x7fffffff;
@@ -117,25 +117,25 @@ function isSizeMaximum(lo: number, hi: number): boolean {
 
 /** Auxiliary carry flag, 0 or 1. */
 export function getAf(): number {
-  switch (R[FT]! & 7) {
-    case FK_ADD: return (R[FRL]! & 15) < (R[FSL]! & 15) ? 1 : 0;
-    case FK_SUB: return (R[FSL]! & 15) < (R[FRL]! & 15) ? 1 : 0;
+  switch (R[FT] & 7) {
+    case FK_ADD: return (R[FRL] & 15) < (R[FSL] & 15) ? 1 : 0;
+    case FK_SUB: return (R[FSL] & 15) < (R[FRL] & 15) ? 1 : 0;
     case FK_LOGIC: return 0;
-    case FK_INC: return (R[FRL]! & 15) === 0 ? 1 : 0;
-    case FK_DEC: return (R[FRL]! & 15) === 15 ? 1 : 0;
-    default: return (R[FX]! >> 4) & 1;
+    case FK_INC: return (R[FRL] & 15) === 0 ? 1 : 0;
+    case FK_DEC: return (R[FRL] & 15) === 15 ? 1 : 0;
+    default: return (R[FX] >> 4) & 1;
   }
 }
 
 /** The six status flags in RFLAGS positions. */
 export function getStatusFlags(): number {
-  if ((R[FT]! & 7) === FK_EXPLICIT) return R[FX]! & F_STATUS;
+  if ((R[FT] & 7) === FK_EXPLICIT) return R[FX] & F_STATUS;
   return getCf() | (getPf() << 2) | (getAf() << 4) | (getZf() << 6) | (getSf() << 7) | (getOf() << 11);
 }
 
 /** RFLAGS, low 32 bits (the high 32 are always 0). */
 export function getFlags(): number {
-  return R[EFLAGS]! | getStatusFlags();
+  return R[EFLAGS] | getStatusFlags();
 }
 
 /** Replaces all of RFLAGS; the caller has decided which bits may change. */

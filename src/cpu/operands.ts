@@ -21,18 +21,18 @@ export function effectiveOffset(p: number): void {
   if (size === 2) {
     let lo = disp, hi = disp >> 31;
     if (base < 16) {
-      const b = R[2 * base]!;
+      const b = R[2 * base];
       lo = (b + disp) | 0;
-      hi = (R[2 * base + 1]! + hi + (lo >>> 0 < disp >>> 0 ? 1 : 0)) | 0;
+      hi = (R[2 * base + 1] + hi + (lo >>> 0 < disp >>> 0 ? 1 : 0)) | 0;
     } else if (base === 17) {
-      const next = (INFO[p]! & 4095) + recLength(p) + disp;
-      const b = R[IPB]!;
+      const next = (INFO[p] & 4095) + recLength(p) + disp;
+      const b = R[IPB];
       lo = (b + next) | 0;
-      hi = (R[IPB + 1]! + (next >> 31) + (lo >>> 0 < next >>> 0 ? 1 : 0)) | 0;
+      hi = (R[IPB + 1] + (next >> 31) + (lo >>> 0 < next >>> 0 ? 1 : 0)) | 0;
     }
     if (index < 16) {
-      const scale = recScale(p), xl = R[2 * index]!;
-      const sl = xl << scale, sh = scale === 0 ? R[2 * index + 1]! : (R[2 * index + 1]! << scale) | (xl >>> (32 - scale));
+      const scale = recScale(p), xl = R[2 * index];
+      const sl = xl << scale, sh = scale === 0 ? R[2 * index + 1] : (R[2 * index + 1] << scale) | (xl >>> (32 - scale));
       lo = (lo + sl) | 0;
       hi = (hi + sh + (lo >>> 0 < sl >>> 0 ? 1 : 0)) | 0;
     }
@@ -41,9 +41,9 @@ export function effectiveOffset(p: number): void {
     return;
   }
   let offset = disp;
-  if (base < 16) offset += R[2 * base]!;
-  else if (base === 17) offset += R[IPB]! + (INFO[p]! & 4095) + recLength(p);
-  if (index < 16) offset += R[2 * index]! << recScale(p);
+  if (base < 16) offset += R[2 * base];
+  else if (base === 17) offset += R[IPB] + (INFO[p] & 4095) + recLength(p);
+  if (index < 16) offset += R[2 * index] << recScale(p);
   R[EAT] = size === 0 ? offset & 0xffff : offset | 0;
   R[EAT + 1] = 0;
 }
@@ -51,8 +51,8 @@ export function effectiveOffset(p: number): void {
 /** moffs operands: the 64-bit offset stands in the record's words 2 and 3. */
 export function moffsOffset(p: number): void {
   const size = recAddressSize(p);
-  R[EAT] = size === 0 ? C[p + 2]! & 0xffff : C[p + 2]!;
-  R[EAT + 1] = size === 2 ? C[p + 3]! : 0;
+  R[EAT] = size === 0 ? C[p + 2] & 0xffff : C[p + 2];
+  R[EAT + 1] = size === 2 ? C[p + 3] : 0;
 }
 
 /**
@@ -60,13 +60,13 @@ export function moffsOffset(p: number): void {
  * Raises #SS(0) for SS, #GP(0) otherwise. Canonical form is checked by the access itself in 64-bit mode.
  */
 export function segmentAddress(segment: number, lo: number, hi: number, bytes: number, write: boolean): void {
-  const mode = R[MODE]!;
+  const mode = R[MODE];
   if ((mode & MODE_SIZE_MASK) === 2) {
     if (segment >= FS) {
-      const base = R[SEG_BASE + 2 * segment]!;
+      const base = R[SEG_BASE + 2 * segment];
       const l = (base + lo) | 0;
       R[LA] = l;
-      R[LA + 1] = (R[SEG_BASE + 2 * segment + 1]! + hi + (l >>> 0 < base >>> 0 ? 1 : 0)) | 0;
+      R[LA + 1] = (R[SEG_BASE + 2 * segment + 1] + hi + (l >>> 0 < base >>> 0 ? 1 : 0)) | 0;
     } else {
       R[LA] = lo;
       R[LA + 1] = hi;
@@ -74,13 +74,13 @@ export function segmentAddress(segment: number, lo: number, hi: number, bytes: n
     return;
   }
   if ((mode & MODE_FLAT) === 0 || segment >= FS) checkLegacySegment(segment, lo >>> 0, bytes, write);
-  R[LA] = (R[SEG_BASE + 2 * segment]! + lo) | 0;
+  R[LA] = (R[SEG_BASE + 2 * segment] + lo) | 0;
   R[LA + 1] = 0;
 }
 
 /** Limit and type check outside 64-bit mode (SDM 3A 5.3, 5.5). */
 function checkLegacySegment(segment: number, offset: number, bytes: number, write: boolean): void {
-  const ar = R[SEG_AR + segment]!, limit = RU[SEG_LIMIT + segment]!;
+  const ar = R[SEG_AR + segment], limit = RU[SEG_LIMIT + segment];
   const last = offset + bytes - 1;
   let bad = (ar & AR_UNUSABLE) !== 0;
   if (ar & 8) {
@@ -105,8 +105,8 @@ function checkLegacySegment(segment: number, offset: number, bytes: number, writ
 export function memoryAddress(p: number, bytes: number, write: boolean): void {
   effectiveOffset(p);
   const segment = recSegment(p);
-  segmentAddress(segment, R[EAT]!, R[EAT + 1]!, bytes, write);
-  if ((R[MODE]! & MODE_SIZE_MASK) === 2) checkCanonical(segment, R[LA]!, R[LA + 1]!, bytes);
+  segmentAddress(segment, R[EAT], R[EAT + 1], bytes, write);
+  if ((R[MODE] & MODE_SIZE_MASK) === 2) checkCanonical(segment, R[LA], R[LA + 1], bytes);
 }
 
 /** Raises #SS(0) or #GP(0) when the first or last byte of a 64-bit linear address range is not canonical (48 bits). */
@@ -142,45 +142,45 @@ export function setReg(n: number, operandSize: number, lo: number, hi: number): 
 
 /** Low word of register n at operand size (16-bit values sign-extended to 32 bits). */
 export function getRegLo(n: number, operandSize: number): number {
-  return operandSize === 0 ? (R[2 * n]! << 16) >> 16 : R[2 * n]!;
+  return operandSize === 0 ? (R[2 * n] << 16) >> 16 : R[2 * n];
 }
 
 /** High word of register n: its own for 64-bit operands, the low word's copy (the narrow form flags.ts wants) otherwise. */
 export function getRegHi(n: number, operandSize: number): number {
-  return operandSize === 2 ? R[2 * n + 1]! : getRegLo(n, operandSize);
+  return operandSize === 2 ? R[2 * n + 1] : getRegLo(n, operandSize);
 }
 
 // --- r/m operands of the record's operand size (or 8 bits) ---
 
 /** Reads the 8-bit r/m operand, zero-extended. */
 export function readRm8(p: number): number {
-  if (!recIsMemory(p)) return R8[byteIndex(p, recRm(p))]!;
+  if (!recIsMemory(p)) return R8[byteIndex(p, recRm(p))];
   memoryAddress(p, 1, false);
-  return load8(R[LA]!, R[LA + 1]!);
+  return load8(R[LA], R[LA + 1]);
 }
 
 /** Reads a 16-bit r/m operand, zero-extended. */
 export function readRm16(p: number): number {
-  if (!recIsMemory(p)) return R16[4 * recRm(p)]!;
+  if (!recIsMemory(p)) return R16[4 * recRm(p)];
   memoryAddress(p, 2, false);
-  return load16(R[LA]!, R[LA + 1]!);
+  return load16(R[LA], R[LA + 1]);
 }
 
 /** Reads a 32-bit r/m operand. */
 export function readRm32(p: number): number {
-  if (!recIsMemory(p)) return R[2 * recRm(p)]!;
+  if (!recIsMemory(p)) return R[2 * recRm(p)];
   memoryAddress(p, 4, false);
-  return load32(R[LA]!, R[LA + 1]!);
+  return load32(R[LA], R[LA + 1]);
 }
 
 /** Reads a 64-bit r/m operand: returns the low word, the high word is in R[MEMHI]. */
 export function readRm64(p: number): number {
   if (!recIsMemory(p)) {
-    R[MEMHI] = R[2 * recRm(p) + 1]!;
-    return R[2 * recRm(p)]!;
+    R[MEMHI] = R[2 * recRm(p) + 1];
+    return R[2 * recRm(p)];
   }
   memoryAddress(p, 8, false);
-  return load64(R[LA]!, R[LA + 1]!);
+  return load64(R[LA], R[LA + 1]);
 }
 
 /** Reads the r/m operand at the record's operand size: low word (16-bit values sign-extended), high word in R[MEMHI] (copy of the low word below 64 bits). */
@@ -197,7 +197,7 @@ export function writeRm8(p: number, value: number): void {
   if (!recIsMemory(p)) R8[byteIndex(p, recRm(p))] = value;
   else {
     memoryAddress(p, 1, true);
-    store8(R[LA]!, R[LA + 1]!, value);
+    store8(R[LA], R[LA + 1], value);
   }
 }
 
@@ -206,7 +206,7 @@ export function writeRm16(p: number, value: number): void {
   if (!recIsMemory(p)) R16[4 * recRm(p)] = value;
   else {
     memoryAddress(p, 2, true);
-    store16(R[LA]!, R[LA + 1]!, value);
+    store16(R[LA], R[LA + 1], value);
   }
 }
 
@@ -215,7 +215,7 @@ export function writeRm32(p: number, value: number): void {
   if (!recIsMemory(p)) setReg32(recRm(p), value);
   else {
     memoryAddress(p, 4, true);
-    store32(R[LA]!, R[LA + 1]!, value);
+    store32(R[LA], R[LA + 1], value);
   }
 }
 
@@ -227,7 +227,7 @@ export function writeRm64(p: number, lo: number, hi: number): void {
     R[n + 1] = hi;
   } else {
     memoryAddress(p, 8, true);
-    store64(R[LA]!, R[LA + 1]!, lo, hi);
+    store64(R[LA], R[LA + 1], lo, hi);
   }
 }
 

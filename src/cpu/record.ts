@@ -39,28 +39,28 @@ export const MODE_STEP = 16;
 
 export const OPSIZE_16 = 0, OPSIZE_32 = 1, OPSIZE_64 = 2;
 
-export function recLength(p: number): number { return (C[p]! >> 10) & 15; }
+export function recLength(p: number): number { return (C[p] >> 10) & 15; }
 /** 0, 1, 2 for 16, 32, 64 bits. */
-export function recOperandSize(p: number): number { return (C[p]! >> 14) & 3; }
-export function recAddressSize(p: number): number { return (C[p]! >> 16) & 3; }
+export function recOperandSize(p: number): number { return (C[p] >> 14) & 3; }
+export function recAddressSize(p: number): number { return (C[p] >> 16) & 3; }
 /** 0 none, 1 F3 (REP/REPE), 2 F2 (REPNE). */
-export function recRepeat(p: number): number { return (C[p]! >> 18) & 3; }
-export function recLock(p: number): boolean { return (C[p]! & (1 << 20)) !== 0; }
-export function recIsMemory(p: number): boolean { return (C[p]! & (1 << 21)) !== 0; }
-export function recSegment(p: number): number { return (C[p]! >> 22) & 7; }
-export function recHasRex(p: number): boolean { return (C[p]! & (1 << 25)) !== 0; }
+export function recRepeat(p: number): number { return (C[p] >> 18) & 3; }
+export function recLock(p: number): boolean { return (C[p] & (1 << 20)) !== 0; }
+export function recIsMemory(p: number): boolean { return (C[p] & (1 << 21)) !== 0; }
+export function recSegment(p: number): number { return (C[p] >> 22) & 7; }
+export function recHasRex(p: number): boolean { return (C[p] & (1 << 25)) !== 0; }
 /** True with a 66h prefix. */
-export function recHas66(p: number): boolean { return (C[p]! & (1 << 26)) !== 0; }
+export function recHas66(p: number): boolean { return (C[p] & (1 << 26)) !== 0; }
 /** ModRM.reg with REX.R. */
-export function recReg(p: number): number { return C[p + 1]! & 15; }
+export function recReg(p: number): number { return C[p + 1] & 15; }
 /** ModRM.rm with REX.B when it names a register, or the register of an opcode+r form. */
-export function recRm(p: number): number { return (C[p + 1]! >> 4) & 15; }
+export function recRm(p: number): number { return (C[p + 1] >> 4) & 15; }
 /** 0-15, 16 = none, 17 = RIP. */
-export function recBase(p: number): number { return (C[p + 1]! >> 8) & 31; }
+export function recBase(p: number): number { return (C[p + 1] >> 8) & 31; }
 /** 0-15, 16 = none. */
-export function recIndex(p: number): number { return (C[p + 1]! >> 13) & 31; }
-export function recScale(p: number): number { return (C[p + 1]! >> 18) & 3; }
-export function recModRm(p: number): number { return C[p + 1]! >>> 24; }
-export function recDisplacement(p: number): number { return C[p + 2]!; }
-export function recImmediate(p: number): number { return C[p + 3]!; }
-export function recImmediateHigh(p: number): number { return C[p + 4]!; }
+export function recIndex(p: number): number { return (C[p + 1] >> 13) & 31; }
+export function recScale(p: number): number { return (C[p + 1] >> 18) & 3; }
+export function recModRm(p: number): number { return C[p + 1] >>> 24; }
+export function recDisplacement(p: number): number { return C[p + 2]; }
+export function recImmediate(p: number): number { return C[p + 3]; }
+export function recImmediateHigh(p: number): number { return C[p + 4]; }
