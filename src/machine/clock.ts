@@ -11,16 +11,21 @@ export class Timer {
   /** Cycle at which it is due; Infinity when not scheduled. */
   deadline = Infinity;
   readonly fire: (dueCycles: number) => void;
+  /** Breaks ties between equal deadlines: order of creation, so that a restored machine goes on in the same order. */
+  readonly rank: number;
 
   constructor(fire: (dueCycles: number) => void) {
     this.fire = fire;
+    this.rank = nextRank++;
   }
 }
+
+let nextRank = 0;
 
 export class Clock {
   /** Cycles per second. */
   readonly hz: number;
-  /** Scheduled timers, latest first, so that the next one is at the end; equal deadlines fire in the order they were scheduled. */
+  /** Scheduled timers, latest first, so that the next one is at the end. */
   private readonly queue: Timer[] = [];
 
   constructor(hz: number) {
@@ -40,7 +45,7 @@ export class Clock {
     timer.deadline = atCycles;
     let i = queue.length;
     queue.push(timer);
-    while (i > 0 && queue[i - 1].deadline <= atCycles) {
+    while (i > 0 && firesBefore(queue[i - 1], timer)) {
       queue[i] = queue[i - 1];
       i--;
     }
@@ -112,6 +117,10 @@ export class Oscillator {
     const rest = tick - whole * this.ticks;
     return whole * this.cycles + Math.ceil((rest * this.cycles) / this.ticks);
   }
+}
+
+function firesBefore(a: Timer, b: Timer): boolean {
+  return a.deadline < b.deadline || (a.deadline === b.deadline && a.rank < b.rank);
 }
 
 function gcd(a: number, b: number): number {
