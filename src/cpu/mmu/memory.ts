@@ -1,0 +1,51 @@
+/**
+ * The one buffer that holds the machine's memory: RAM, then the pages of its ROMs, then a small scratch area.
+ *
+ * A "host offset" is a byte offset into this buffer, a "buffer page" its upper bits: pages below ramPages are RAM, the others are ROM.
+ * Generated code reads RAM and scratch alike, so a load that touches a device or crosses a page finds its bytes assembled in the scratch area.
+ */
+
+const PAGE_BYTES = 4096;
+/** Room for ROM images after RAM. */
+const ROM_AREA_BYTES = 1 << 20;
+const SCRATCH_BYTES = 128;
+/** Largest RAM: with ROM and scratch the buffer stays below 4 GiB, so that host offsets fit 32 bits. */
+export const MAX_RAM_BYTES = 0xe0000000;
+
+/** RAM of the machine in bytes. */
+export let ramBytes = 0;
+/** RAM of the machine in pages: the first buffer page that is ROM. */
+export let ramPages = 0;
+/** All pages of the buffer, RAM and ROM area. */
+export let bufferPages = 0;
+/** Host offset of the scratch area, which is beyond all RAM and ROM. */
+export let SCRATCH = 0;
+export let mem8 = new Uint8Array(0);
+export let mem32 = new Int32Array(0);
+export let memView = new DataView(new ArrayBuffer(0));
+let nextRomPage = 0;
+
+/** Gives the machine `bytes` of zeroed RAM (a multiple of 4 KiB, at most MAX_RAM_BYTES). Once per machine, before the engine is built. */
+export function allocateRam(bytes: number): void {
+  if (bytes <= 0 || bytes % PAGE_BYTES !== 0 || bytes > MAX_RAM_BYTES) throw new RangeError(`RAM of ${bytes} bytes is not possible`);
+  const buffer = new ArrayBuffer(bytes + ROM_AREA_BYTES + SCRATCH_BYTES);
+  ramBytes = bytes;
+  ramPages = bytes / PAGE_BYTES;
+  bufferPages = (bytes + ROM_AREA_BYTES) / PAGE_BYTES;
+  SCRATCH = bytes + ROM_AREA_BYTES;
+  nextRomPage = ramPages;
+  mem8 = new Uint8Array(buffer);
+  mem32 = new Int32Array(buffer);
+  memView = new DataView(buffer);
+}
+
+/** Puts a ROM image into the buffer and returns its first buffer page; the last page is padded with FFh. */
+export function placeRom(image: Uint8Array): number {
+  const first = nextRomPage;
+  const pages = Math.ceil(image.length / PAGE_BYTES);
+  if (first + pages > bufferPages) throw new RangeError('the ROM images exceed the ROM area');
+  mem8.fill(0xff, first * PAGE_BYTES, (first + pages) * PAGE_BYTES);
+  mem8.set(image, first * PAGE_BYTES);
+  nextRomPage = first + pages;
+  return first;
+}
