@@ -1,0 +1,83 @@
+/**
+ * The interpreter: one switch over the hottest record kinds, a table of small functions for the others. Both are assembled from the
+ * kinds' texts (kinds.ts) once the memory buffer exists, so that V8 sees every array as a constant.
+ */
+import {
+  R, R8, R16, BUD, IPB, RIP, AMASK,
+} from '../state';
+import { C, INFO } from '../record';
+import { changeStatusFlags, getCf, getOf, getPf, getSf } from '../flags';
+import { raiseGp } from '../fault';
+import { mem8, memView, SCRATCH } from '../mmu/memory';
+import { T } from '../mmu/tlb';
+import { commitRmw, slowRead, slowRmw, slowWrite16, slowWrite32, slowWrite64, slowWrite8 } from '../mmu/slow';
+import { multiplySigned64, PRODUCT } from '../integer/wide';
+import { codeEpoch, lookup, BLOCK_CROSSING, BLOCK_UNLINKED } from './blocks';
+import { GENERIC_HANDLERS } from './handlers';
+import { HOT_KINDS } from './hot-kinds';
+import { KINDS, kindId } from './kinds';
+import { RECORD_OPERANDS } from './semantics/vocabulary';
+
+const TEMPORARIES = 'let a=0,h=0,p=0,i=0,t=0,u=0,v=0,w=0,xl=0,xh=0,yl=0,yh=0,zl=0,zh=0;';
+
+/** Runs blocks from `t` until one does not fit in R[BUD]; then RIP is that block's first instruction. */
+export type Interpret = (t: number) => void;
+
+/**
+ * Goes from the jump whose words start after C[P] to its taken (1) or next (2) target, and remembers the way when it stays in the page.
+ */
+function link(P: number, which: number): number {
+  const delta = C[P + 2 + which];
+  const lo = (R[IPB] + delta) | 0;
+  R[RIP + 1] = (R[IPB + 1] + (delta >> 31) + (lo >>> 0 < delta >>> 0 ? 1 : 0)) & R[AMASK];
+  R[RIP] = lo;
+  const epoch = codeEpoch;
+  const block = lookup();
+  if (delta >>> 0 < 4096 && epoch === codeEpoch && (C[block - 2] & (BLOCK_CROSSING | BLOCK_UNLINKED)) === 0) C[P + which] = block;
+  return block;
+}
+
+/** Everything that generated text refers to by name. */
+function environment(): Record<string, unknown> {
+  return {
+    R, R8, R16, C, INFO, T, dv: memView, B8: mem8, SCRATCH, slowRead, slowWrite8, slowWrite16, slowWrite32, slowWrite64, slowRmw, commitRmw,
+    getCf, getOf, getPf, getSf, changeStatusFlags, raiseGp, multiplySigned64, PRODUCT, lookup, link, GENERIC_HANDLERS,
+  };
+}
+
+function compile(source: string, name: string, extra: Record<string, unknown> = {}): unknown {
+  const names = { ...environment(), ...extra };
+  const make = new Function(...Object.keys(names), `"use strict";${source}\n//# sourceURL=nestbox-${name}.js`) as (...values: unknown[]) => unknown;
+  return make(...Object.values(names));
+}
+
+/** A kind as a function of its own: returns the next record, or for kinds that end a block the next block. */
+function compileKind(id: number): (P: number, W: number) => number {
+  const kind = KINDS[id];
+  const tail = kind.ends ? 'return t;' : `return P+${kind.words}|0;`;
+  return compile(`return function(P,W){${TEMPORARIES}${kind.body(RECORD_OPERANDS)}${tail}}`, kind.name) as (P: number, W: number) => number;
+}
+
+/** Ids from here on are kinds that end a block, so that the switch's default can tell them by one comparison. */
+const ends = new Uint8Array(1024);
+KINDS.forEach((kind, id) => {
+  ends[id] = kind.ends ? 1 : 0;
+});
+
+/** Assembles the interpreter for the present memory buffer. */
+export function buildInterpreter(): Interpret {
+  const table = KINDS.map((_, id) => compileKind(id));
+  const cases = HOT_KINDS.map((name) => {
+    const kind = KINDS[kindId(name)];
+    const tail = kind.ends ? 'continue enter;' : `P=P+${kind.words}|0;continue;`;
+    return `case ${kindId(name)}:{${kind.body(RECORD_OPERANDS)}${tail}}`;
+  });
+  const source = `return function interpret(t0){${TEMPORARIES}let P=0,W=0,n=0;t=t0;
+enter:for(;;){n=R[${BUD}]-C[t-1|0]|0;
+if(n<0){R[${RIP}]=R[${IPB}]+(INFO[t]&4095)|0;R[${RIP + 1}]=R[${IPB + 1}];return;}
+R[${BUD}]=n;P=t;
+for(;;){W=C[P];switch(W&1023){
+${cases.join('\n')}
+default:W=W|0;if(ENDS[W&1023]!==0){t=TABLE[W&1023](P,W);continue enter;}P=TABLE[W&1023](P,W);}}}}`;
+  return compile(source, 'interpreter', { TABLE: table, ENDS: ends }) as Interpret;
+}

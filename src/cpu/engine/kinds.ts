@@ -1,0 +1,52 @@
+/** All record kinds of the engine, numbered. Ids 0 to 2 are the kinds every engine needs; the rest come from the semantics families. */
+import { ALU_KINDS } from './semantics/alu';
+import { CONTROL_KINDS } from './semantics/control';
+import { MOVE_KINDS } from './semantics/move';
+import { SHIFT_KINDS } from './semantics/shift';
+import { GENERIC_WORDS } from '../record';
+import { AMASK, BUD, CURP, IPB, RIP } from '../state';
+import type { RecordKind } from './semantics/vocabulary';
+
+/** Leaves the block before the instruction at P, which then has not been executed: the block died, see blocks.ts. */
+const LEAVE: RecordKind = {
+  name: 'leave-block',
+  words: 1,
+  ends: true,
+  body: () => `u=INFO[P|0];R[${BUD}]=R[${BUD}]+(u>>>12)|0;R[${RIP}]=R[${IPB}]+(u&4095)|0;R[${RIP + 1}]=R[${IPB + 1}];t=lookup();`,
+};
+
+/** A handler function over a generic record. */
+const GENERIC: RecordKind = {
+  name: 'generic',
+  words: GENERIC_WORDS,
+  body: () => `R[${CURP}]=P;GENERIC_HANDLERS[C[P+5|0]](P);`,
+};
+
+/** The same for an instruction that ends its block: RIP is the next instruction's while it runs. */
+const GENERIC_END: RecordKind = {
+  name: 'generic-end',
+  words: GENERIC_WORDS,
+  ends: true,
+  body: () => `R[${CURP}]=P;u=(INFO[P|0]&4095)+(W>>>10&15)|0;a=R[${IPB}]+u|0;R[${RIP}]=a;R[${RIP + 1}]=R[${IPB + 1}]+(((a>>>0)<(u>>>0))|0)&R[${AMASK}];`
+    + 'GENERIC_HANDLERS[C[P+5|0]](P);t=lookup();',
+};
+
+export const KINDS: readonly RecordKind[] = [LEAVE, GENERIC, GENERIC_END, ...ALU_KINDS, ...MOVE_KINDS, ...SHIFT_KINDS, ...CONTROL_KINDS];
+export const KIND_GENERIC = 1, KIND_GENERIC_END = 2;
+
+if (KINDS.length > 1024) throw new Error(`${KINDS.length} record kinds do not fit in 10 bits`);
+
+const ids = new Map<string, number>(KINDS.map((kind, id) => [kind.name, id]));
+if (ids.size !== KINDS.length) throw new Error('two record kinds have the same name');
+
+/** Number of a kind by name. */
+export function kindId(name: string): number {
+  const id = ids.get(name);
+  if (id === undefined) throw new Error(`no record kind ${name}`);
+  return id;
+}
+
+/** Number of a kind by name, -1 if there is none. */
+export function kindIdOrNone(name: string): number {
+  return ids.get(name) ?? -1;
+}

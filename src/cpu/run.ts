@@ -1,0 +1,206 @@
+/**
+ * The run loop: instruction boundaries (SDM 3A 6.9: priority among simultaneous events), slices between them, faults.
+ *
+ * Between boundaries the interpreter runs blocks until the slice is used up; the last block that would overrun it is stepped
+ * instruction by instruction, so that every event happens at its exact instruction count.
+ */
+import {
+  R, RF64, ACTIVITY, BUD, CURP, DR0, DR7, EFLAGS, F_IF, F_RF, F_TF, FAULT_KIND, INHIBIT, INHIBIT_AT, IPB, NMI_BLOCKED, PENDING_DB,
+  RIP, CODE64, CS, SEG_BASE, SIGNALS, SIG_ATTENTION, SIG_INIT, SIG_INTR, SIG_NMI, SIG_SIPI, VMX_MODE, VMX_NON_ROOT, VMX_OFF, X_DB, X_NMI,
+} from './state';
+import { INFO } from './record';
+import { FAULT, FK_EXCEPTION, FK_VM_EXIT } from './fault';
+import { beginSlice, clockNow, skipIdle } from './clock';
+import { buildInterpreter } from './engine/interpreter';
+import type { Interpret } from './engine/interpreter';
+import { initBlocks, lookup, setStepping } from './engine/blocks';
+import { deliverEvent, handleFault, EVENT_EXCEPTION, EVENT_EXTERNAL, EVENT_NMI } from './interrupts';
+import { mem8 } from './mmu/memory';
+import { platform } from './platform';
+import { initCpu, startBySipi } from './reset';
+import {
+  interceptExternalInterrupt, interceptInit, interceptNmi, interceptSipi, performPendingExit, vmxBoundary, vmxTimerDeadline,
+} from '../vmx/intercepts';
+
+/** What the run loop needs from the machine. */
+export interface Runnable {
+  /** Virtual time of the next device event, Infinity if none. */
+  nextDeadline(): number;
+  /** Runs the device events that are due. */
+  runDue(now: number): void;
+  /** True once the machine has stopped (power-off, debug exit, shutdown). */
+  readonly stopped: boolean;
+}
+
+/** The budget was used up. */
+export const RUN_BUDGET = 0;
+/** The machine stopped. */
+export const RUN_STOPPED = 1;
+/** The vCPU is halted and nothing is scheduled that could wake it. */
+export const RUN_IDLE = 2;
+
+const MAX_SLICE = 1 << 30;
+const DB_SINGLE_STEP = 0x4000;
+
+let interpret: Interpret = () => {
+  throw new Error('the engine was not built');
+};
+
+/** Builds the engine for the present memory buffer and forgets all decoded code. */
+export function buildEngine(): void {
+  initBlocks(mem8.length);
+  interpret = buildInterpreter();
+}
+
+/** Interrupt shadow at this boundary: 0, 1 (STI) or 2 (MOV SS). */
+export function interruptShadow(): number {
+  return R[INHIBIT] !== 0 && RF64[INHIBIT_AT >> 1] === clockNow() ? R[INHIBIT] : 0;
+}
+
+/** Offers pending events to the CPU, highest priority first; true if one was taken and the boundary has to be looked at again. */
+function takeEvent(): boolean {
+  const signals = R[SIGNALS];
+  const nonRoot = R[VMX_MODE] === VMX_NON_ROOT;
+  if (signals & SIG_INIT) {
+    if (nonRoot) {
+      if (interceptInit()) return true;
+    } else if (R[VMX_MODE] === VMX_OFF) {
+      initCpu();
+      return true;
+    }
+  }
+  if (R[ACTIVITY] === 3) {
+    if ((signals & SIG_SIPI) === 0) return false;
+    if (nonRoot) return interceptSipi(R[SIGNALS] >>> 24);
+    startBySipi();
+    return true;
+  }
+  R[SIGNALS] &= ~SIG_SIPI;
+  if (nonRoot && signals & SIG_ATTENTION && vmxBoundary()) return true;
+  const shadow = R[INHIBIT] === 0 ? 0 : interruptShadow();
+  if (R[PENDING_DB] !== 0 && shadow !== 2) {
+    if (R[ACTIVITY] === 2) return false;
+    deliverEvent(EVENT_EXCEPTION, X_DB, false, 0, 0);
+    return true;
+  }
+  if (R[ACTIVITY] === 2 && !nonRoot) return false;
+  if (signals & SIG_NMI && shadow === 0) {
+    if (nonRoot && interceptNmi()) return true;
+    if (R[NMI_BLOCKED] === 0) {
+      R[SIGNALS] &= ~SIG_NMI;
+      deliverEvent(EVENT_NMI, X_NMI, false, 0, 0);
+      return true;
+    }
+  }
+  if (signals & SIG_INTR) {
+    if (nonRoot && interceptExternalInterrupt()) return true;
+    if (R[EFLAGS] & F_IF && shadow === 0 && R[ACTIVITY] < 2) {
+      deliverEvent(EVENT_EXTERNAL, platform.acknowledgeInterrupt(), false, 0, 0);
+      return true;
+    }
+  }
+  return false;
+}
+
+/** Instruction breakpoints (DR7 enabled, type execute) at RIP: raises #DB as a fault before the instruction, unless RF is set. */
+function instructionBreakpoint(): boolean {
+  if (R[EFLAGS] & F_RF) return false;
+  const lo = R[CODE64] !== 0 ? R[RIP] : (R[RIP] + R[SEG_BASE + 2 * CS]) | 0;
+  const hi = R[RIP + 1];
+  let hits = 0;
+  for (let n = 0; n < 4; n++) {
+    if ((R[DR7] >> (2 * n)) & 3 && ((R[DR7] >> (16 + 4 * n)) & 15) === 0 && R[DR0 + 2 * n] === lo && R[DR0 + 2 * n + 1] === hi) hits |= 1 << n;
+  }
+  if (hits === 0) return false;
+  R[PENDING_DB] |= hits;
+  deliverEvent(EVENT_EXCEPTION, X_DB, false, 0, 0);
+  return true;
+}
+
+/** True while some execute breakpoint is enabled. */
+function hasInstructionBreakpoints(): boolean {
+  const dr7 = R[DR7];
+  if ((dr7 & 0xff) === 0) return false;
+  for (let n = 0; n < 4; n++) if ((dr7 >> (2 * n)) & 3 && ((dr7 >> (16 + 4 * n)) & 15) === 0) return true;
+  return false;
+}
+
+/** A guest fault was caught: the interrupted instruction is undone (it changed nothing), counted once if it really faulted, and the fault handled. */
+function recover(): void {
+  const p = R[CURP];
+  const kind = R[FAULT_KIND];
+  if (p !== 0) {
+    const info = INFO[p], base = R[IPB];
+    R[CURP] = 0;
+    const lo = (base + (info & 4095)) | 0;
+    R[RIP] = lo;
+    R[RIP + 1] = R[CODE64] !== 0 ? (R[IPB + 1] + (lo >>> 0 < base >>> 0 ? 1 : 0)) | 0 : 0;
+    R[BUD] = R[BUD] + (info >>> 12) - (kind === FK_EXCEPTION || kind === FK_VM_EXIT ? 1 : 0);
+  } else if (kind === FK_EXCEPTION || kind === FK_VM_EXIT) R[BUD] = R[BUD] - 1;
+  if (kind === FK_EXCEPTION) handleFault();
+  else if (kind === FK_VM_EXIT) performPendingExit();
+}
+
+/** Executes until R[BUD] is used up (an overrun by a faulting fetch is possible: -1). */
+function execute(stepping: boolean): void {
+  setStepping(stepping);
+  try {
+    interpret(lookup());
+    while (R[BUD] > 0) {
+      // The next block is longer than what is left: step.
+      setStepping(true);
+      interpret(lookup());
+    }
+  } catch (thrown) {
+    if (thrown !== FAULT) throw thrown;
+    recover();
+  }
+}
+
+/** Runs one instruction with TF set or breakpoints armed, and notes the traps it earns. */
+function executeSingle(): void {
+  if (hasInstructionBreakpoints() && instructionBreakpoint()) return;
+  const trap = (R[EFLAGS] & F_TF) !== 0;
+  R[EFLAGS] &= ~F_RF;
+  const before = clockNow();
+  beginSlice(1);
+  R[FAULT_KIND] = 0;
+  execute(true);
+  if (trap && R[FAULT_KIND] === 0 && clockNow() > before) R[PENDING_DB] |= DB_SINGLE_STEP;
+}
+
+/** Runs the vCPU in R for up to `cycles` cycles of virtual time. */
+export function runSlice(machine: Runnable, cycles: number): number {
+  const end = clockNow() + cycles;
+  for (;;) {
+    if (machine.stopped) return RUN_STOPPED;
+    const now = clockNow();
+    if (machine.nextDeadline() <= now) {
+      machine.runDue(now);
+      continue;
+    }
+    if (now >= end) return RUN_BUDGET;
+    if ((R[SIGNALS] | R[PENDING_DB]) !== 0 && takeEvent()) continue;
+    let until = Math.min(end, machine.nextDeadline());
+    const nonRoot = R[VMX_MODE] === VMX_NON_ROOT;
+    if (nonRoot) {
+      const timer = vmxTimerDeadline();
+      if (timer <= now) {
+        R[SIGNALS] |= SIG_ATTENTION;
+        if (takeEvent()) continue;
+      } else until = Math.min(until, timer);
+    }
+    if (R[ACTIVITY] !== 0) {
+      if (until === Infinity) return RUN_IDLE;
+      if (machine.nextDeadline() === Infinity && !(nonRoot && vmxTimerDeadline() < Infinity) && end === until) return RUN_IDLE;
+      skipIdle(until);
+      continue;
+    }
+    if (R[EFLAGS] & F_TF || hasInstructionBreakpoints()) {
+      executeSingle();
+      continue;
+    }
+    beginSlice(Math.max(1, Math.min(until - now, MAX_SLICE)));
+    execute(false);
+  }
+}
