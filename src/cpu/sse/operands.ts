@@ -1,0 +1,194 @@
+/**
+ * Operand access of the SSE families (SDM 1 10-12, 3A 13.1): entry checks, XMM registers as word indices into R,
+ * memory sources fetched into scratch words, stores.
+ *
+ * A source function makes the entry checks and returns the index of the operand's first word, whether it lies in a
+ * register or was loaded, so a handler reads R[s], R[s + 1], ... either way. 128-bit memory operands of legacy SSE
+ * instructions must be 16-byte aligned (#GP(0)) except in the Unaligned variants (SDM 2A 2.4).
+ */
+import {
+  R, XMM, SCRATCH, LA, MEMHI, CR0, CR4, CR0_EM, CR0_TS, CR4_OSFXSR, X_NM, X_MF, FSW, FTOP, FP_VALID, FP_EXP, FP_MANT,
+} from '../state';
+import { C } from '../record';
+import { raise, raiseGp, raiseUd } from '../fault';
+import { memoryAddress } from '../operands';
+import { load8, load16, load32, load64, load128, store8, store16, store32, store64, store128 } from '../mmu/access';
+
+/** Scratch words of the SSE families: the memory operand, the result under construction, and room for shuffles. */
+export const OPERAND = SCRATCH + 32;
+export const RESULT = SCRATCH + 36;
+export const WORK = SCRATCH + 40; // 12 words
+
+const IS_MEMORY = 1 << 21;
+/** ES (error summary) of the x87 status word: an unmasked x87 exception is pending. */
+const FSW_ES = 0x80;
+
+/** Raises #UD or #NM where SSE may not be executed now (SDM 3A 13.1, table 13-1... CR0.EM, CR0.TS, CR4.OSFXSR). */
+export function enterSse(): void {
+  if ((R[CR0] & (CR0_EM | CR0_TS)) !== 0 || (R[CR4] & CR4_OSFXSR) === 0) rejectSse();
+}
+
+function rejectSse(): never {
+  if ((R[CR0] & CR0_EM) !== 0 || (R[CR4] & CR4_OSFXSR) === 0) raiseUd();
+  raise(X_NM);
+}
+
+/** First word of the XMM register in ModRM.reg. */
+export function target(p: number): number {
+  return XMM + ((C[p + 1] & 15) << 2);
+}
+
+/** First word of the XMM register in ModRM.rm (register form). */
+export function rmRegister(p: number): number {
+  return XMM + ((C[p + 1] >> 2) & 0x3c);
+}
+
+export function isMemory(p: number): boolean {
+  return (C[p] & IS_MEMORY) !== 0;
+}
+
+/** 128-bit register or aligned memory source. */
+export function source128(p: number): number {
+  enterSse();
+  if ((C[p] & IS_MEMORY) === 0) return XMM + ((C[p + 1] >> 2) & 0x3c);
+  return loadAligned(p);
+}
+
+function loadAligned(p: number): number {
+  memoryAddress(p, 16, false);
+  if ((R[LA] & 15) !== 0) raiseGp(0);
+  load128(R[LA], R[LA + 1], OPERAND);
+  return OPERAND;
+}
+
+/** 128-bit register or memory source without alignment requirement. */
+export function source128Unaligned(p: number): number {
+  enterSse();
+  if ((C[p] & IS_MEMORY) === 0) return XMM + ((C[p + 1] >> 2) & 0x3c);
+  memoryAddress(p, 16, false);
+  load128(R[LA], R[LA + 1], OPERAND);
+  return OPERAND;
+}
+
+/** 64-bit source: low half of a register, or memory. */
+export function source64(p: number): number {
+  enterSse();
+  if ((C[p] & IS_MEMORY) === 0) return XMM + ((C[p + 1] >> 2) & 0x3c);
+  loadMemory64(p);
+  return OPERAND;
+}
+
+/** 32-bit source: low word of a register, or memory. */
+export function source32(p: number): number {
+  enterSse();
+  if ((C[p] & IS_MEMORY) === 0) return XMM + ((C[p + 1] >> 2) & 0x3c);
+  memoryAddress(p, 4, false);
+  R[OPERAND] = load32(R[LA], R[LA + 1]);
+  return OPERAND;
+}
+
+/** 16-bit source (zero-extended when it comes from memory). */
+export function source16(p: number): number {
+  enterSse();
+  if ((C[p] & IS_MEMORY) === 0) return XMM + ((C[p + 1] >> 2) & 0x3c);
+  R[OPERAND] = loadMemory16(p);
+  return OPERAND;
+}
+
+/** Loads the 64-bit memory operand into OPERAND. */
+export function loadMemory64(p: number): void {
+  memoryAddress(p, 8, false);
+  R[OPERAND] = load64(R[LA], R[LA + 1]);
+  R[OPERAND + 1] = R[MEMHI];
+}
+
+export function loadMemory8(p: number): number {
+  memoryAddress(p, 1, false);
+  return load8(R[LA], R[LA + 1]);
+}
+
+export function loadMemory16(p: number): number {
+  memoryAddress(p, 2, false);
+  return load16(R[LA], R[LA + 1]);
+}
+
+export function loadMemory32(p: number): number {
+  memoryAddress(p, 4, false);
+  return load32(R[LA], R[LA + 1]);
+}
+
+/** Stores four words of state to the 16-byte aligned memory operand. */
+export function storeAligned(p: number, word: number): void {
+  memoryAddress(p, 16, true);
+  if ((R[LA] & 15) !== 0) raiseGp(0);
+  store128(R[LA], R[LA + 1], word);
+}
+
+export function storeUnaligned(p: number, word: number): void {
+  memoryAddress(p, 16, true);
+  store128(R[LA], R[LA + 1], word);
+}
+
+/** Stores two words of state to the 64-bit memory operand. */
+export function storeMemory64(p: number, word: number): void {
+  memoryAddress(p, 8, true);
+  store64(R[LA], R[LA + 1], R[word], R[word + 1]);
+}
+
+export function storeMemory32(p: number, value: number): void {
+  memoryAddress(p, 4, true);
+  store32(R[LA], R[LA + 1], value);
+}
+
+export function storeMemory16(p: number, value: number): void {
+  memoryAddress(p, 2, true);
+  store16(R[LA], R[LA + 1], value);
+}
+
+export function storeMemory8(p: number, value: number): void {
+  memoryAddress(p, 1, true);
+  store8(R[LA], R[LA + 1], value);
+}
+
+/** Copies four words of state. */
+export function copy128(to: number, from: number): void {
+  R[to] = R[from];
+  R[to + 1] = R[from + 1];
+  R[to + 2] = R[from + 2];
+  R[to + 3] = R[from + 3];
+}
+
+/** Writes four words of state. */
+export function set128(to: number, w0: number, w1: number, w2: number, w3: number): void {
+  R[to] = w0;
+  R[to + 1] = w1;
+  R[to + 2] = w2;
+  R[to + 3] = w3;
+}
+
+// --- MMX registers as operands of SSE instructions (SDM 1 9.6, 11.6) ---
+
+/** Raises a pending x87 exception before an instruction that has an MMX operand. */
+export function checkPendingX87(): void {
+  if ((R[FSW] & FSW_ES) !== 0) raise(X_MF);
+}
+
+/** The x87 state becomes MMX state: TOP = 0, all tags valid. */
+export function enterMmx(): void {
+  R[FTOP] = 0;
+  R[FP_VALID] = 0xff;
+}
+
+/** First word of MMX register n (0-7). */
+export function mmx(n: number): number {
+  return FP_MANT + ((n & 7) << 1);
+}
+
+/** Writes MMX register n; its x87 exponent and sign read as ones afterwards. */
+export function setMmx(n: number, lo: number, hi: number): void {
+  enterMmx();
+  const w = mmx(n);
+  R[w] = lo;
+  R[w + 1] = hi;
+  R[FP_EXP + (n & 7)] = 0xffff;
+}
