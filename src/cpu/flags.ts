@@ -156,6 +156,15 @@ export function changeStatusFlags(mask: number, value: number): void {
   setStatusFlags((getStatusFlags() & ~mask) | (value & mask));
 }
 
+/** Replaces CF and OF (given in RFLAGS positions) and keeps the others, as rotates do. */
+export function setCarryOverflow(bits: number): void {
+  if ((R[FT] & 7) === FK_EXPLICIT) R[FX] = (R[FX] & ~(F_CF | F_OF)) | bits;
+  else {
+    R[FX] = bits | (getAf() << 4);
+    R[FT] = FK_RESULT;
+  }
+}
+
 /**
  * SF, ZF, PF from a result, CF, AF, OF given in RFLAGS positions. Narrow results: sign-extend to 32 bits and pass
  * the same value as both words.

@@ -14,6 +14,7 @@ import { beginSlice, clockNow, skipIdle } from './clock';
 import { buildInterpreter } from './engine/interpreter';
 import type { Interpret } from './engine/interpreter';
 import { initBlocks, lookup, setStepping } from './engine/blocks';
+import { train } from './engine/training';
 import { deliverEvent, handleFault, EVENT_EXCEPTION, EVENT_EXTERNAL, EVENT_NMI } from './interrupts';
 import { mem8 } from './mmu/memory';
 import { platform } from './platform';
@@ -50,6 +51,7 @@ let interpret: Interpret = () => {
 export function buildEngine(): void {
   initBlocks(mem8.length);
   interpret = buildInterpreter();
+  train(interpret);
 }
 
 /** Interrupt shadow at this boundary: 0, 1 (STI) or 2 (MOV SS). */

@@ -9,7 +9,7 @@ export const HOT_KINDS: readonly string[] = [
   'add64rr', 'add64ri', 'add32rr', 'add32ri', 'add64rm', 'sub64rr', 'sub64ri', 'sub32rr', 'sub32ri', 'and32ri', 'and32rr', 'and64rr', 'and64ri',
   'or32rr', 'or64rr', 'or32ri', 'xor32rr', 'xor64rr', 'xor32rrq', 'add64riq', 'add64rrq', 'add32riq', 'sub64rrq', 'and32riq', 'and64rrq',
   'cmp64rr', 'cmp32ri', 'test32rr', 'test64rr',
-  'shl64ri', 'shr64ri', 'shl32ri', 'shr32ri', 'sar64ri',
+  'shl64ri', 'shr64ri', 'shl32ri', 'shr32ri', 'sar64ri', 'shl64riq', 'shr64riq', 'shl32riq', 'shr32riq', 'imul64rr', 'imul64rrq', 'sub32rrq', 'or32rrq', 'or64rrq', 'xor64rrq',
   'push64r', 'pop64r', 'call64', 'ret64', 'call64r', 'jmp64r', 'push32r', 'pop32r', 'call32', 'ret32',
   'je', 'jne', 'jb', 'jae', 'jbe', 'ja', 'js', 'jns', 'jl', 'jge', 'jle', 'jg',
   'test64rr_je', 'test64rr_jne', 'test32rr_je', 'test32rr_jne', 'test8rr_je', 'test8rr_jne', 'test32rr_js', 'test64rr_js', 'test8ri_je', 'test8ri_jne',

@@ -6,7 +6,7 @@ import {
   R, R8, R16, BUD, IPB, RIP, AMASK,
 } from '../state';
 import { C, INFO } from '../record';
-import { changeStatusFlags, getCf, getOf, getPf, getSf } from '../flags';
+import { setCarryOverflow, getCf, getOf, getPf, getSf } from '../flags';
 import { raiseGp } from '../fault';
 import { mem8, memView, SCRATCH } from '../mmu/memory';
 import { T } from '../mmu/tlb';
@@ -41,7 +41,7 @@ function link(P: number, which: number): number {
 function environment(): Record<string, unknown> {
   return {
     R, R8, R16, C, INFO, T, dv: memView, B8: mem8, SCRATCH, slowRead, slowWrite8, slowWrite16, slowWrite32, slowWrite64, slowRmw, commitRmw,
-    getCf, getOf, getPf, getSf, changeStatusFlags, raiseGp, multiplySigned64, PRODUCT, lookup, link, GENERIC_HANDLERS,
+    getCf, getOf, getPf, getSf, setCarryOverflow, raiseGp, multiplySigned64, PRODUCT, lookup, link, GENERIC_HANDLERS,
   };
 }
 

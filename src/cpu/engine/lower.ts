@@ -190,7 +190,8 @@ function bytesOf(sizeLog: number): number {
 const FULL_FLAG_WRITERS = new Uint8Array(KINDS.length);
 const COMPARISONS = new Uint8Array(KINDS.length);
 KINDS.forEach((kind, id) => {
-  if (/^(add|sub|and|or|xor|cmp|test|neg)(8|16|32|64)(rr|ri|rm|mr|mi|r|m)$/.test(kind.name)) FULL_FLAG_WRITERS[id] = 1;
+  if (/^(add|sub|and|or|xor|cmp|test|neg|imul)(8|16|32|64)(rr|ri|rm|mr|mi|r|m|rri|rmi)$/.test(kind.name)) FULL_FLAG_WRITERS[id] = 1;
+  if (/^(shl|shr|sar)(8|16|32|64)(ri|mi)$/.test(kind.name)) FULL_FLAG_WRITERS[id] = 1;
   if (/^(cmp|test)(8|16|32|64)(rr|ri|rm|mr|mi)$/.test(kind.name)) COMPARISONS[id] = 1;
 });
 
@@ -205,7 +206,10 @@ function finish(main: number, memory: boolean): number {
   mainRecord = main;
   const id = C[main] & 1023;
   if (FULL_FLAG_WRITERS[id] !== 0) noteFlagWriter(id, main, memory);
-  else if (FLAG_NEUTRAL[id] === 0) quietable = 0;
+  else if (FLAG_NEUTRAL[id] === 0) {
+    // INC, DEC and rotates keep some flags: what was pending stays as it is, but their own flags may turn out dead.
+    quietable = !memory && QUIET[id] !== 0 && (mode & MODE_STEP) === 0 ? main : 0;
+  }
   comparison = COMPARISONS[id] !== 0 && (mode & MODE_STEP) === 0 ? main : 0;
   return GOES_ON;
 }

@@ -94,7 +94,10 @@ function computeUnary(op: Unary, size: Size): string {
 
 function unaryKinds(op: Unary, size: Size): RecordKind[] {
   const calc = computeUnary(op, size);
+  const quiet = op === 'inc' ? 'zl=xl+1|0;' + (size === 64 ? 'zh=xh+((zl===0)|0)|0;' : '') : 'zl=xl-1|0;' + (size === 64 ? 'zh=xh-((xl===0)|0)|0;' : '');
   return [
+    ...((op === 'inc' || op === 'dec') && size >= 32
+      ? [{ name: `${op}${size}rq`, words: 1, body: (o: Operands) => readReg(size, o.d, 'x') + quiet + writeReg(size, o.d, 'zl', 'zh') }] : []),
     { name: `${op}${size}r`, words: 1, body: (o) => readReg(size, o.d, 'x') + calc + writeReg(size, o.d, 'zl', 'zh') },
     { name: `${op}${size}m`, words: 2, body: (o) => address(o) + modifyMemory(size, 'x', calc, 'zl', 'zh') },
   ];

@@ -88,7 +88,7 @@ function transfers(size: 32 | 64): RecordKind[] {
   ];
 }
 
-const FUSED_SIZES: readonly Size[] = [8, 16, 32, 64];
+const FUSED_SIZES: readonly Size[] = [8, 32, 64];
 
 export const CONTROL_KINDS: readonly RecordKind[] = [
   { name: 'jmp', words: 1 + JUMP_WORDS, ends: true, body: () => follow(0, 1) },

@@ -52,9 +52,24 @@ function multiply(size: Size): string {
   return 'v=Math.imul(xl,yl);zl=v<<16>>16;' + flagsExplicit(FK_RESULT, 16, 'z', 'v!==zl?2049:0');
 }
 
+/** The product alone. */
+function product(size: Size): string {
+  // 32 x 32 -> 64 of the low words by 16-bit pieces; the cross products only reach the high word.
+  if (size === 64) {
+    return 't=xl&65535;u=xl>>>16;v=yl&65535;w=yl>>>16;p=Math.imul(u,v)+(Math.imul(t,v)>>>16)|0;h=(p&65535)+Math.imul(t,w)|0;'
+      + 'zl=Math.imul(xl,yl);zh=(Math.imul(u,w)+(p>>>16)+(h>>>16)|0)+Math.imul(xl,yh)+Math.imul(xh,yl)|0;';
+  }
+  return 'zl=Math.imul(xl,yl);';
+}
+
 function multiplications(size: Size): RecordKind[] {
   const imm = (o: Operands, n: number): string => `yl=${o.k(n)};` + (size === 64 ? 'yh=yl>>31;' : '');
+  const quiet: RecordKind[] = size === 16 ? [] : [
+    { name: `imul${size}rrq`, words: 1, body: (o) => readReg(size, o.s, 'y') + readReg(size, o.d, 'x') + product(size) + writeReg(size, o.d, 'zl', 'zh') },
+    { name: `imul${size}rriq`, words: 2, body: (o) => readReg(size, o.s, 'x') + imm(o, 1) + product(size) + writeReg(size, o.d, 'zl', 'zh') },
+  ];
   return [
+    ...quiet,
     { name: `imul${size}rr`, words: 1, body: (o) => readReg(size, o.s, 'y') + readReg(size, o.d, 'x') + multiply(size) + writeReg(size, o.d, 'zl', 'zh') },
     { name: `imul${size}rm`, words: 2, body: (o) => address(o) + load(size, 'y') + readReg(size, o.d, 'x') + multiply(size) + writeReg(size, o.d, 'zl', 'zh') },
     { name: `imul${size}rri`, words: 2, body: (o) => readReg(size, o.s, 'x') + imm(o, 1) + multiply(size) + writeReg(size, o.d, 'zl', 'zh') },

@@ -5,7 +5,7 @@
 import { FK_RESULT } from '../../flags';
 import { RCX } from '../../state';
 import { address, flagsExplicit, modifyMemory, narrow, readReg, SIZES, writeReg } from './vocabulary';
-import type { RecordKind, Size } from './vocabulary';
+import type { Operands, RecordKind, Size } from './vocabulary';
 
 export const SHIFTS = ['shl', 'shr', 'sar', 'rol', 'ror'] as const;
 type Shift = (typeof SHIFTS)[number];
@@ -28,10 +28,10 @@ function compute(op: Shift, size: Size): string {
       return 'v=xl>>(w-1)&1;zl=xl>>w;' + flagsExplicit(FK_RESULT, size, 'z', 'v');
     case 'rol':
       return `t=w&${bits - 1};` + (size === 32 ? 'zl=xl<<t|xl>>>(32-t);' : `u=${unsigned};zl=u<<t|u>>>(${bits}-t);${narrow(size, 'z')}`)
-        + 'v=zl&1;changeStatusFlags(2049,v|((zl>>>31)^v)<<11);';
+        + 'v=zl&1;setCarryOverflow(v|((zl>>>31)^v)<<11);';
     case 'ror':
       return `t=w&${bits - 1};` + (size === 32 ? 'zl=xl>>>t|xl<<(32-t);' : `u=${unsigned};zl=u>>>t|u<<(${bits}-t);${narrow(size, 'z')}`)
-        + `v=zl>>>31;changeStatusFlags(2049,v|((zl>>>${bits - 2}&1)^v)<<11);`;
+        + `v=zl>>>31;setCarryOverflow(v|((zl>>>${bits - 2}&1)^v)<<11);`;
   }
 }
 
@@ -47,9 +47,29 @@ function compute64(op: Shift): string {
       return 'if(w<32){v=xl>>>(w-1)&1;zl=xl>>>w|(xh<<1)<<(31-w);zh=xh>>w;}else{v=w===32?xl>>>31:xh>>>(w-33)&1;zl=xh>>w-32;zh=xh>>31;}'
         + flagsExplicit(FK_RESULT, 64, 'z', 'v');
     case 'rol':
-      return 'if(w>=32){t=xl;xl=xh;xh=t;}t=w&31;zl=xl<<t|(xh>>>1)>>>(31-t);zh=xh<<t|(xl>>>1)>>>(31-t);v=zl&1;changeStatusFlags(2049,v|((zh>>>31)^v)<<11);';
+      return 'if(w>=32){t=xl;xl=xh;xh=t;}t=w&31;zl=xl<<t|(xh>>>1)>>>(31-t);zh=xh<<t|(xl>>>1)>>>(31-t);v=zl&1;setCarryOverflow(v|((zh>>>31)^v)<<11);';
     case 'ror':
-      return 'u=64-w&63;if(u>=32){t=xl;xl=xh;xh=t;}t=u&31;zl=xl<<t|(xh>>>1)>>>(31-t);zh=xh<<t|(xl>>>1)>>>(31-t);v=zh>>>31;changeStatusFlags(2049,v|((zh>>>30&1)^v)<<11);';
+      return 'u=64-w&63;if(u>=32){t=xl;xl=xh;xh=t;}t=u&31;zl=xl<<t|(xh>>>1)>>>(31-t);zh=xh<<t|(xl>>>1)>>>(31-t);v=zh>>>31;setCarryOverflow(v|((zh>>>30&1)^v)<<11);';
+  }
+}
+
+/** z alone, for 32 and 64 bits. */
+function value(op: Shift, size: Size): string {
+  if (size === 32) {
+    switch (op) {
+      case 'shl': return 'zl=xl<<w;';
+      case 'shr': return 'zl=xl>>>w|0;';
+      case 'sar': return 'zl=xl>>w;';
+      case 'rol': return 'zl=xl<<w|xl>>>(32-w);';
+      case 'ror': return 'zl=xl>>>w|xl<<(32-w);';
+    }
+  }
+  switch (op) {
+    case 'shl': return 'if(w<32){zl=xl<<w;zh=xh<<w|(xl>>>1)>>>(31-w);}else{zl=0;zh=xl<<w-32;}';
+    case 'shr': return 'if(w<32){zl=xl>>>w|(xh<<1)<<(31-w);zh=xh>>>w;}else{zl=xh>>>w-32;zh=0;}';
+    case 'sar': return 'if(w<32){zl=xl>>>w|(xh<<1)<<(31-w);zh=xh>>w;}else{zl=xh>>w-32;zh=xh>>31;}';
+    case 'rol': return 'if(w>=32){t=xl;xl=xh;xh=t;}t=w&31;zl=xl<<t|(xh>>>1)>>>(31-t);zh=xh<<t|(xl>>>1)>>>(31-t);';
+    case 'ror': return 'u=64-w&63;if(u>=32){t=xl;xl=xh;xh=t;}t=u&31;zl=xl<<t|(xh>>>1)>>>(31-t);zh=xh<<t|(xl>>>1)>>>(31-t);';
   }
 }
 
@@ -60,6 +80,7 @@ function kindsOf(op: Shift, size: Size): RecordKind[] {
   // A zero count still clears the high half of a 32-bit register; memory is checked for writing either way.
   const idle = size === 32 ? 'else R[i+1|0]=0;' : '';
   return [
+    ...(size >= 32 ? [{ name: `${op}${size}riq`, words: 2, body: (o: Operands) => readReg(size, o.d, 'x') + `w=${o.k(1)};` + value(op, size) + writeReg(size, o.d, 'zl', 'zh') }] : []),
     { name: `${op}${size}ri`, words: 2, body: (o) => readReg(size, o.d, 'x') + `w=${o.k(1)};` + calc + writeReg(size, o.d, 'zl', 'zh') },
     {
       name: `${op}${size}rc`,

@@ -1,0 +1,117 @@
+/**
+ * Training of the interpreter's switch. V8 compiles the paths of a function that it has seen executed; the first visit to any other throws the
+ * optimised code away, and a function this large then runs ten times slower for a long while. So at start every kind of the switch
+ * runs a few dozen times on made-up records: registers small, large, equal, random; TLB misses and hits; both branch outcomes.
+ *
+ * It happens on a CPU that has just been reset, in a state no guest can reach (64-bit code without paging), and leaves no trace: state,
+ * RAM and decoded code are put back afterwards.
+ */
+import {
+  R, STATE_BYTES, AR_L, AR_P, AR_S, BUD, CR0, CR0_PE, CS, EFER, EFER_LMA, FT, FX, IPB, RSP, SEG_AR, SEG_BASE,
+} from '../state';
+import { C, INFO } from '../record';
+import { FAULT } from '../fault';
+import { mem8, memView } from '../mmu/memory';
+import { flushEverything } from '../mmu/tlb';
+import { updateMode } from '../modes';
+import { initBlocks, setStepping } from './blocks';
+import { HOT_KINDS } from './hot-kinds';
+import type { Interpret } from './interpreter';
+import { KINDS, kindId } from './kinds';
+
+/** Guest RAM that training scribbles on and clears again. */
+const AREA = 0x10000, AREA_BYTES = 0x20000;
+/** A HLT for control transfers to land on. */
+const TARGET = AREA;
+const ROUNDS = 48;
+/** Where the made-up records are built: far beyond what blocks use at this time. */
+const SCRATCH_RECORDS = 1 << 20;
+const STOP = SCRATCH_RECORDS + 256;
+
+/** Kinds that run a handler function or look up code by themselves are warm soon enough and cannot be made up. */
+const UNTRAINED = new Set(['generic', 'generic-end']);
+
+const VALUES = [0, 1, -1, 0x7fffffff, -0x80000000, 5, 0x1234, -77, 0x80, 0xff00];
+
+let seed = 1;
+function random(): number {
+  seed = (Math.imul(seed, 1664525) + 1013904223) | 0;
+  return seed;
+}
+
+function fillRegisters(round: number): void {
+  for (let n = 0; n < 16; n++) {
+    const small = round % 3 === 0;
+    R[2 * n] = round < VALUES.length ? VALUES[(round + (n & 1)) % VALUES.length] : random();
+    R[2 * n + 1] = small ? R[2 * n] >> 31 : round % 3 === 1 ? 0 : random();
+  }
+  R[FT] = round % 7 | ((round % 4) << 8);
+  R[FX] = random() & 0x8d5;
+  R[RSP] = AREA + 0x8000 + 8 * (round & 63);
+  R[RSP + 1] = 0;
+}
+
+function trainKind(id: number, round: number): void {
+  const kind = KINDS[id];
+  fillRegisters(round);
+  // Destination rAX, source rCX (or both alike), base rBX pointing into the area.
+  const d = 0, s = round & 1 ? 0 : 2, b = 6;
+  R[b] = AREA + 0x1000 * (1 + (round & 15)) + (round % 5 === 0 ? 4093 : 8 * round);
+  R[b + 1] = 0;
+  if (/^(call|jmp)64r$/.test(kind.name)) {
+    R[s] = TARGET;
+    R[s + 1] = 0;
+  }
+  const at = SCRATCH_RECORDS;
+  C[at - 1] = 1;
+  C[at] = id | (d << 10) | (s << 17) | (b << 24);
+  for (let word = 1; word < kind.words; word++) C[at + word] = kind.name === 'easegd' || kind.name === 'easeg' ? (word === 2 ? SEG_BASE + 8 : 0) : round & 15;
+  if (kind.ends) {
+    // The last four words of a jump are links and offsets.
+    C[at + kind.words - 4] = STOP;
+    C[at + kind.words - 3] = STOP;
+    C[at + kind.words - 2] = 0;
+    C[at + kind.words - 1] = 1;
+  }
+  const next = at + kind.words;
+  C[next] = kindId('jmp');
+  C[next + 1] = STOP;
+  INFO[at] = 1 << 12;
+  R[IPB] = TARGET;
+  R[IPB + 1] = 0;
+  R[BUD] = 1;
+}
+
+/** Trains `interpret`; the CPU must have been reset, and the code cache be empty. */
+export function train(interpret: Interpret): void {
+  const saved = R.slice(0, STATE_BYTES / 4);
+  R[CR0] = CR0_PE;
+  R[EFER] = EFER_LMA;
+  R[SEG_AR + CS] = AR_L | AR_P | AR_S | 0xb;
+  R[SEG_AR + 2] = AR_P | AR_S | 3;
+  flushEverything();
+  updateMode();
+  setStepping(false);
+  C[STOP - 1] = 0x7fffffff;
+  C[STOP - 2] = 0;
+  INFO[STOP] = 1 << 12;
+  const ids = HOT_KINDS.filter((name) => !UNTRAINED.has(name)).map(kindId);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (let at = AREA; at < AREA + AREA_BYTES; at += 8) memView.setInt32(at, TARGET, true);
+    mem8[TARGET] = 0xf4;
+    if (round % 6 === 0) flushEverything();
+    for (const id of ids) {
+      trainKind(id, round);
+      try {
+        interpret(SCRATCH_RECORDS);
+      } catch (thrown) {
+        if (thrown !== FAULT) throw thrown;
+      }
+    }
+  }
+  mem8.fill(0, AREA, AREA + AREA_BYTES);
+  INFO.fill(0, SCRATCH_RECORDS - 8, STOP + 8);
+  R.set(saved);
+  flushEverything();
+  initBlocks(mem8.length);
+}
