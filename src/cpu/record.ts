@@ -4,16 +4,16 @@
  * instruction uses the generic record described here.
  *
  * Generic record, GENERIC_WORDS words:
- *   [0] handler id 9:0 | instruction length 13:10 | operand size 15:14 (0=16, 1=32, 2=64 bits)
+ *   [0] record kind 9:0 | instruction length 13:10 | operand size 15:14 (0=16, 1=32, 2=64 bits)
  *       | address size 17:16 (same coding) | repeat prefix 19:18 (0 none, 1 F3, 2 F2) | LOCK 20
  *       | memory operand 21 | effective segment 24:22 | REX present 25 | 66h prefix 26
  *   [1] reg 3:0 (with REX.R) | rm 7:4 (with REX.B, register operand or opcode+r register) | base 12:8 (0-15, 16 none, 17 RIP)
  *       | index 17:13 (0-15, 16 none) | scale 19:18 (log2) | ModRM byte 31:24
  *   [2] displacement, sign-extended to 32 bits (moffs: low word)
- *   [3] immediate, low word, sign-extended (moffs: high word)   [4] immediate, high word or second immediate
+ *   [3] immediate, low word, sign-extended (moffs: high word)   [4] immediate, high word or second immediate   [5] handler number (engine)
  */
 
-export const GENERIC_WORDS = 5;
+export const GENERIC_WORDS = 6;
 
 /** The code array: all decoded records of the machine. Index 0 is never a record. */
 export const CODE_WORDS = 1 << 23;

@@ -9,7 +9,7 @@
  * Pages larger than 4 KiB are cached in 4 KiB pieces; INVLPG finds the pieces by scanning when its neighbourhood holds any.
  */
 import {
-  R, VCPU, CR0, CR3, CR4, EFER, LMA, DR0, DR7, ACCESS_USER, EFLAGS, F_AC, CR0_PG, CR0_WP, CR0_AM, CR4_PSE, CR4_PAE, CR4_PGE, CR4_PCIDE,
+  R, CTX, VCPU, CR0, CR3, CR4, EFER, LMA, DR0, DR7, ACCESS_USER, EFLAGS, F_AC, CR0_PG, CR0_WP, CR0_AM, CR4_PSE, CR4_PAE, CR4_PGE, CR4_PCIDE,
   CR4_SMEP, CR4_SMAP, EFER_NXE,
 } from '../state';
 import { clearAllGpaCaches, clearGpaCache } from './ept-cache';
@@ -238,6 +238,8 @@ function recordFill(i: number, lo: number, kind: number): void {
 function newGeneration(c: number): void {
   generation[c] = ++lastGeneration[0];
   codePages.fill(0, c << 12, (c + 1) << 12);
+  // Keep the state word in step (its low 6 bits are mode and privilege, see modes.ts).
+  if (c === ACTIVE[ACTIVE_CONTEXT]) R[CTX] = generation[c] * 64 + (R[CTX] & 63);
 }
 
 function clearEntry(entry: number): void {

@@ -76,8 +76,8 @@ dec | Ev | FF /1 | w:oszap lock
 
 push | Zv | 50 +r | d64
 pop | Zv | 58 +r | d64
-push | Iz | 68 | d64
-push | sIb | 6A | d64
+push | Iz | 68 | d64 h:push-immediate
+push | sIb | 6A | d64 h:push-immediate
 push | Ev | FF /6 | d64
 pop | Ev | 8F /0 | d64
 pusha | | 60 | i64
@@ -103,10 +103,10 @@ jrcxz | Jb | E3 | f64 end
 call | Jz | E8 | f64 end
 jmp | Jz | E9 | f64 end
 jmp | Jb | EB | f64 end
-call | Ev | FF /2 | f64 end
-jmp | Ev | FF /4 | f64 end
+call | Ev | FF /2 | f64 end h:call-indirect
+jmp | Ev | FF /4 | f64 end h:jmp-indirect
 ret | | C3 | f64 end
-ret | Iw | C2 | f64 end
+ret | Iw | C2 | f64 end h:ret-immediate
 
 test | Eb,Gb | 84 /r | ${LOGIC}
 test | Ev,Gv | 85 /r | ${LOGIC}
