@@ -25,7 +25,7 @@ const PF_PRESENT = 1, PF_RESERVED = 8;
 export const PAGE_APIC_ACCESS = -3;
 
 /** In the result flags, beside PAGE_GLOBAL, PAGE_LARGE and PAGE_HUGE: stores need no further walk; do not cache. */
-export const PAGE_STORABLE = 1, PAGE_UNCACHED = 2;
+export const PAGE_STORABLE = 32, PAGE_UNCACHED = 64;
 
 /** What the last translation found: [0] flags PAGE_*, [1] host-physical page number. */
 export const WALK = new Int32Array(2);

@@ -39,6 +39,7 @@ export const PAGE_GLOBAL = 4;
 export const PAGE_LARGE = 8;
 /** It comes from a 1 GiB page. */
 export const PAGE_HUGE = 16;
+const PAGE_KIND = PAGE_GLOBAL | PAGE_LARGE | PAGE_HUGE;
 const entryFlags = new Uint8Array(CONTEXTS * CONTEXT_ENTRIES);
 
 // Per context: entries (numbers within the context) filled since the last flush, in two lists so that MOV CR3 only visits the local ones.
@@ -193,7 +194,7 @@ export function updateDataBreakpoints(): void {
 
 // --- Filling ---
 
-/** Caches a data translation: `page` is a buffer page, `kind` any of PAGE_GLOBAL, PAGE_LARGE, PAGE_HUGE. */
+/** Caches a data translation: `page` is a buffer page, `kind` any of PAGE_GLOBAL, PAGE_LARGE, PAGE_HUGE (other bits are ignored). */
 export function fillData(bank: number, lo: number, hi: number, page: number, writable: boolean, kind: number): void {
   const i = ((lo >>> 10) & 4092) | bank;
   const tag = lo & -4096;
@@ -216,7 +217,7 @@ export function fillCode(bank: number, lo: number, hi: number, page: number, kin
 
 function recordFill(i: number, lo: number, kind: number): void {
   const entry = i >> 2, c = entry >> 12;
-  let flags = (entryFlags[entry] & (ENTRY_LOCAL_LIST | ENTRY_GLOBAL_LIST)) | kind;
+  let flags = (entryFlags[entry] & (ENTRY_LOCAL_LIST | ENTRY_GLOBAL_LIST)) | (kind & PAGE_KIND);
   if (kind & PAGE_GLOBAL) {
     if ((flags & ENTRY_GLOBAL_LIST) === 0) {
       globalList[(c << 12) + globalCount[c]++] = entry & 4095;
