@@ -1,0 +1,46 @@
+/** A machine as its configuration describes it: plain data, checked. */
+import type { CpuidOverride } from '../../cpu/features';
+import type { ConfigWarning } from './config-error';
+
+/** A file and the arguments it gets. */
+export interface ModuleSpec {
+  /** Path or URL as written in the configuration. */
+  file: string;
+  args: string;
+}
+
+export type BootSpec =
+  /** Our own hypervisor and guest, assembled when the machine starts. */
+  | { kind: 'builtin' }
+  /** A kernel entered directly. */
+  | { kind: 'kernel'; kernel: string; cmdline: string; modules: ModuleSpec[] }
+  /** A ROM image entered at the reset vector. */
+  | { kind: 'rom'; image: string };
+
+export interface MachineConfig {
+  name: string;
+  /** For people; empty if the configuration does not say. */
+  title: string;
+  description: string;
+  memoryMiB: number;
+  vcpus: number;
+  /** VMX is offered to the machine's guest. */
+  nestedVmx: boolean;
+  /** EPT, VPID and unrestricted guest are offered with it. */
+  ept: boolean;
+  cpuid: CpuidOverride[];
+  acpi: boolean;
+  apic: boolean;
+  hpet: boolean;
+  boot: BootSpec;
+  /** What COM1 to COM4 are connected to, as written; the page and the command line decide what they make of it. */
+  serial: string[];
+  /** The machine's serial port (0 = COM1) that its hypervisor connects to the guest's COM1, or null. */
+  l2Serial: number | null;
+  tscHz: number;
+  /** Seconds added to the clock's standard start. */
+  rtcOffset: number;
+  /** A reset starts the machine again; false: it ends there. */
+  restartOnReset: boolean;
+  warnings: ConfigWarning[];
+}
