@@ -13,16 +13,20 @@
 import {
   R, ACCESS_USER, CODE64, CPL, CURP, DR0, DR7, LMA, PENDING_DB, SIGNALS, SIG_ATTENTION, TLBB, X_AC,
 } from '../state';
-import { raiseError } from '../fault';
+import { FK_VM_EXIT, abandon, raiseError } from '../fault';
 import { endSliceNow } from '../clock';
 import { PAGE_HAS_CODE, invalidateCode, requireBlockEnd } from '../engine/blocks';
 import { virtualApicRead, virtualApicWrite } from '../../vmx/apic-virtualization';
+import { setPendingApicAccessExit } from '../../vmx/intercepts';
 import { SCRATCH, mem8, memView, ramPages } from './memory';
 import { PAGE_MMIO, PAGE_UNMAPPED, mmioRead, mmioWrite } from './physical';
 import {
   ACCESS_FETCH, ACCESS_USER_MODE, ACCESS_WRITE, PAGE_APIC_ACCESS, PAGE_STORABLE, PAGE_UNCACHED, WALK, WALK_FLAGS, WALK_HOST_PAGE, translate,
 } from './paging';
 import { ACTIVE, ACTIVE_BANK, CODE_BANK_OFFSET, EMPTY_BANK, T, USER_BANK_OFFSET, fillCode, fillData } from './tlb';
+
+/** Access type of an APIC-access exit (SDM 3C table 28-6). */
+const APIC_ACCESS_FETCH = 2;
 
 // Parts of the scratch area (bytes from SCRATCH): assembled reads, read-modify-write operands, values of stores in transit.
 const RMW_AREA = 32, STORE_AREA = 64;
@@ -313,6 +317,10 @@ export function translateFetch(lo: number, hi: number): number {
   const i = ((lo >>> 10) & 4092) | (bank + CODE_BANK_OFFSET);
   if (T[i] === (lo & -4096) && T[i + 1] === hi) return (T[i + 2] | (lo & 4095)) >>> 0;
   const code = translate(lo, hi, R[CPL] === 3 ? ACCESS_FETCH | ACCESS_USER_MODE : ACCESS_FETCH);
+  if (code === PAGE_APIC_ACCESS) {
+    setPendingApicAccessExit(lo & 4095, APIC_ACCESS_FETCH);
+    abandon(FK_VM_EXIT);
+  }
   if (code < 0) return -1;
   fillCode(bank, lo, hi, code, WALK[WALK_FLAGS]);
   return code * 4096 + (lo & 4095);

@@ -227,10 +227,12 @@ describe('guest with 4-level paging', () => {
     store32(0x5080, 0, 9);
     store8(0x50b0, 0, 1);
     expect(log.apic).toEqual([['read', 0x80, 4], ['write', 0x80, 4, 9], ['write', 0xb0, 1, 1]]);
+    expect(faultOf(() => translateFetch(0x5010, 0)).kind).toBe(FK_VM_EXIT);
+    expect(log.apic[3]).toEqual(['exit', 0x10, 2]);
     setApicAccessPage(-1);
     refresh();
     expect(load32(0x5000, 0)).toBe(1234);
-    expect(log.apic.length).toBe(3);
+    expect(log.apic.length).toBe(4);
   });
 });
 

@@ -24,6 +24,9 @@ export const intercepts = {
   setPendingEptExit(...exit: number[]): void {
     log.exits.push(exit);
   },
+  setPendingApicAccessExit(offset: number, type: number): void {
+    log.apic.push(['exit', offset, type]);
+  },
 };
 
 export const apicVirtualization = {
