@@ -7,8 +7,10 @@
 import { R, RF32, RF64, MEMHI } from '../state';
 import { C, type Handler } from '../record';
 import { readRm32, readRm64, setReg32 } from '../operands';
+import { reportPendingError } from '../fpu/stack';
+import { enterMmxState } from '../mmx/operands';
 import {
-  checkPendingX87, copy128, enterMmx, enterSse, isMemory, loadMemory64, mmx, set128, setMmx, source128, source32, source64, target,
+  copy128, enterSse, isMemory, loadMemory64, mmx, set128, setMmx, source128, source32, source64, target,
   OPERAND, RESULT,
 } from './operands';
 import { RAISED, IE, PE, DE, NEAREST, DOWN, UP, TRUNCATE, deliverExceptions, denormalsAreZeros, roundingControl } from './mxcsr';
@@ -106,7 +108,7 @@ function twoFrom64(p: number, control: number): void {
 /** CVTPS2PI, CVTTPS2PI. */
 function mmxFrom32(p: number, control: number): void {
   enterSse();
-  checkPendingX87();
+  reportPendingError();
   const s = source64(p);
   R[RAISED] = 0;
   const a = toInt32(value32(s), control), b = toInt32(value32(s + 1), control);
@@ -117,7 +119,7 @@ function mmxFrom32(p: number, control: number): void {
 /** CVTPD2PI, CVTTPD2PI. */
 function mmxFrom64(p: number, control: number): void {
   enterSse();
-  checkPendingX87();
+  reportPendingError();
   const s = source128(p);
   R[RAISED] = 0;
   const a = toInt32(value64(s), control), b = toInt32(value64(s + 2), control);
@@ -191,13 +193,13 @@ function sourceMmx(p: number): number {
 
 function cvtpi2ps(p: number): void {
   enterSse();
-  checkPendingX87();
+  reportPendingError();
   const s = sourceMmx(p), d = target(p);
   R[RAISED] = 0;
   int32To32(RESULT, R[s]);
   int32To32(RESULT + 1, R[s + 1]);
   deliverExceptions();
-  enterMmx();
+  enterMmxState();
   R[d] = R[RESULT];
   R[d + 1] = R[RESULT + 1];
 }
@@ -205,9 +207,9 @@ function cvtpi2ps(p: number): void {
 /** With a memory operand CVTPI2PD leaves the x87 state alone (SDM 2A CVTPI2PD). */
 function cvtpi2pd(p: number): void {
   enterSse();
-  if (!isMemory(p)) checkPendingX87();
+  if (!isMemory(p)) reportPendingError();
   const s = sourceMmx(p), d = target(p) >> 1, a = R[s], b = R[s + 1];
-  if (!isMemory(p)) enterMmx();
+  if (!isMemory(p)) enterMmxState();
   RF64[d] = a;
   RF64[d + 1] = b;
 }

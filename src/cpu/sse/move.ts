@@ -8,8 +8,11 @@ import { C, recAddressSize, recSegment, type Handler } from '../record';
 import { checkCanonical, segmentAddress, memoryAddress, readRm32, readRm64, writeRm32, writeRm64 } from '../operands';
 import { load64, load128, probeWrite, store8, store32, store64 } from '../mmu/access';
 import { raiseGp } from '../fault';
+import { advance } from '../fpu/memory';
+import { reportPendingError } from '../fpu/stack';
+import { enterMmxState } from '../mmx/operands';
 import {
-  checkPendingX87, copy128, enterMmx, enterSse, isMemory, loadMemory32, mmx, rmRegister, setMmx, source128,
+  copy128, enterSse, isMemory, loadMemory32, mmx, rmRegister, setMmx, source128,
   source64, storeAligned, storeMemory32, storeMemory64, storeUnaligned, target,
 } from './operands';
 import { signMaskBytes } from './swar';
@@ -210,8 +213,8 @@ function movshdup(p: number): void {
 /** MOVQ2DQ xmm, mm. */
 function movq2dq(p: number): void {
   enterSse();
-  checkPendingX87();
-  enterMmx();
+  reportPendingError();
+  enterMmxState();
   const s = mmx(C[p + 1] >> 4), d = target(p);
   R[d] = R[s];
   R[d + 1] = R[s + 1];
@@ -222,7 +225,7 @@ function movq2dq(p: number): void {
 /** MOVDQ2Q mm, xmm. */
 function movdq2q(p: number): void {
   enterSse();
-  checkPendingX87();
+  reportPendingError();
   const s = rmRegister(p);
   setMmx(C[p + 1], R[s], R[s + 1]);
 }
@@ -273,18 +276,16 @@ function maskmovdqu(p: number): void {
   R[EAT] = size === 0 ? R[RDI] & 0xffff : R[RDI];
   R[EAT + 1] = size === 2 ? R[RDI + 1] : 0;
   segmentAddress(segment, R[EAT], R[EAT + 1], 16, true);
-  checkCanonical(segment, R[LA], R[LA + 1], 16);
+  if (size === 2) checkCanonical(segment, R[LA], R[LA + 1], 16);
   const lo = R[LA], hi = R[LA + 1];
   const first = 31 - Math.clz32(mask & -mask), last = 31 - Math.clz32(mask);
-  probeWrite((lo + first) | 0, carryInto(hi, lo, first), last - first + 1);
+  advance(lo, hi, first);
+  probeWrite(R[LA], R[LA + 1], last - first + 1);
   for (let i = first; i <= last; i++) {
-    if ((mask >> i) & 1) store8((lo + i) | 0, carryInto(hi, lo, i), (R[s + (i >> 2)] >>> ((i & 3) << 3)) & 255);
+    if (((mask >> i) & 1) === 0) continue;
+    advance(lo, hi, i);
+    store8(R[LA], R[LA + 1], (R[s + (i >> 2)] >>> ((i & 3) << 3)) & 255);
   }
-}
-
-/** High word of (hi:lo) + offset. */
-function carryInto(hi: number, lo: number, offset: number): number {
-  return ((lo + offset) >>> 0 < lo >>> 0 ? hi + 1 : hi) | 0;
 }
 
 export const moveHandlers: Record<string, Handler> = {

@@ -7,11 +7,12 @@
  * instructions must be 16-byte aligned (#GP(0)) except in the Unaligned variants (SDM 2A 2.4).
  */
 import {
-  R, XMM, SCRATCH, LA, MEMHI, CR0, CR4, CR0_EM, CR0_TS, CR4_OSFXSR, X_NM, X_MF, FSW, FTOP, FP_VALID, FP_EXP, FP_MANT,
+  R, XMM, SCRATCH, LA, MEMHI, CR0, CR4, CR0_EM, CR0_TS, CR4_OSFXSR, X_NM, FP_EXP, FP_MANT,
 } from '../state';
 import { C } from '../record';
 import { raise, raiseGp, raiseUd } from '../fault';
 import { memoryAddress } from '../operands';
+import { enterMmxState } from '../mmx/operands';
 import { load8, load16, load32, load64, load128, store8, store16, store32, store64, store128 } from '../mmu/access';
 
 /** Scratch words of the SSE families: the memory operand, the result under construction, and room for shuffles. */
@@ -20,10 +21,8 @@ export const RESULT = SCRATCH + 36;
 export const WORK = SCRATCH + 40; // 12 words
 
 const IS_MEMORY = 1 << 21;
-/** ES (error summary) of the x87 status word: an unmasked x87 exception is pending. */
-const FSW_ES = 0x80;
 
-/** Raises #UD or #NM where SSE may not be executed now (SDM 3A 13.1, table 13-1... CR0.EM, CR0.TS, CR4.OSFXSR). */
+/** Raises #UD or #NM where SSE may not be executed now (SDM 3A 13.1: CR0.EM, CR0.TS, CR4.OSFXSR). */
 export function enterSse(): void {
   if ((R[CR0] & (CR0_EM | CR0_TS)) !== 0 || (R[CR4] & CR4_OSFXSR) === 0) rejectSse();
 }
@@ -168,17 +167,6 @@ export function set128(to: number, w0: number, w1: number, w2: number, w3: numbe
 
 // --- MMX registers as operands of SSE instructions (SDM 1 9.6, 11.6) ---
 
-/** Raises a pending x87 exception before an instruction that has an MMX operand. */
-export function checkPendingX87(): void {
-  if ((R[FSW] & FSW_ES) !== 0) raise(X_MF);
-}
-
-/** The x87 state becomes MMX state: TOP = 0, all tags valid. */
-export function enterMmx(): void {
-  R[FTOP] = 0;
-  R[FP_VALID] = 0xff;
-}
-
 /** First word of MMX register n (0-7). */
 export function mmx(n: number): number {
   return FP_MANT + ((n & 7) << 1);
@@ -186,7 +174,7 @@ export function mmx(n: number): number {
 
 /** Writes MMX register n; its x87 exponent and sign read as ones afterwards. */
 export function setMmx(n: number, lo: number, hi: number): void {
-  enterMmx();
+  enterMmxState();
   const w = mmx(n);
   R[w] = lo;
   R[w + 1] = hi;

@@ -1,7 +1,9 @@
-import { describe, it, expect } from 'vitest';
+import { describe, it, expect, vi } from 'vitest';
 import { parseRows } from '../../../src/cpu/opcodes/rows';
 import { SSE_ROWS } from '../../../src/cpu/opcodes/sse';
 import { sseHandlers } from '../../../src/cpu/sse';
+
+vi.mock('../../../src/cpu/mmu/access', async () => (await import('./oracle')).mockAccess());
 
 const rows = parseRows(SSE_ROWS);
 
