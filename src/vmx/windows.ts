@@ -1,0 +1,201 @@
+/**
+ * Events between instructions in non-root operation (SDM 3C 26.2, 26.5, 27.7): monitor trap flag, TPR below threshold, pending debug
+ * exceptions, VMX-preemption timer, NMI window, interrupt window. NMIs and external interrupts themselves are the run loop's.
+ */
+import {
+  R, RF64, EFLAGS, F_IF, INHIBIT, INHIBIT_AT, NMI_BLOCKED, PENDING_DB, SIG_ATTENTION, SIG_NMI, SIGNALS, TSC_ADJUST, VMX_MODE, VMX_NON_ROOT,
+  MEMHI, ACTIVITY, CURP, X_DB,
+} from '../cpu/state';
+import { clockNow, endSliceNow, readTsc } from '../cpu/clock';
+import { deliverEvent, EVENT_EXCEPTION } from '../cpu/interrupts';
+import { physRead8, physicalAddress } from '../cpu/mmu/physical';
+import { V } from './vmcs';
+import * as F from './fields';
+import { PREEMPTION_TIMER_SHIFT } from './capabilities';
+import {
+  interruptWindowExiting, monitorTrapFlag, nmiExiting, nmiWindowExiting, preemptionTimerActive, tprShadow, tscOffsetting, virtualNmis,
+} from './controls';
+import {
+  EXIT_REASON_INTERRUPT_WINDOW, EXIT_REASON_MTF, EXIT_REASON_NMI_WINDOW, EXIT_REASON_PREEMPTION_TIMER, EXIT_REASON_TPR_BELOW_THRESHOLD,
+} from './exit-reasons';
+import { exitAtBoundary } from './exit';
+import { ENTERED_AT, IRET_UNBLOCKED_AT, MTF_PENDING, TIMER_DEADLINE, TPR_EXIT_PENDING, VIRTUAL_NMI_BLOCKED } from './state';
+
+const SHADOW_STI = 1, SHADOW_MOV_SS = 2;
+const WAIT_FOR_SIPI = 3;
+const TWO_32 = 0x100000000;
+
+/** Interrupt shadow in force at this boundary, or at the start of the instruction in progress: 0 none, 1 STI, 2 MOV SS. */
+export function interruptShadow(): number {
+  return R[INHIBIT] !== 0 && RF64[INHIBIT_AT >> 1] === clockNow() ? R[INHIBIT] : 0;
+}
+
+/** Puts an interrupt shadow in force at this boundary. */
+export function setInterruptShadow(kind: number): void {
+  R[INHIBIT] = kind;
+  RF64[INHIBIT_AT >> 1] = clockNow();
+}
+
+// --- Time ---
+
+/** IA32_TIME_STAMP_COUNTER as the guest reads it (TSC offsetting applied): low word; high word in R[MEMHI]. Outside non-root operation the plain TSC. */
+export function tscWordsForGuest(): number {
+  const tsc = readTsc();
+  const hi = Math.floor(tsc / TWO_32), lo = tsc - hi * TWO_32;
+  if (R[VMX_MODE] !== VMX_NON_ROOT || !tscOffsetting()) {
+    R[MEMHI] = hi | 0;
+    return lo | 0;
+  }
+  const sum = lo + (V[F.TSC_OFFSET] >>> 0);
+  R[MEMHI] = (hi + V[F.TSC_OFFSET + 1] + (sum >= TWO_32 ? 1 : 0)) | 0;
+  return sum | 0;
+}
+
+/** The same as a double modulo 2^64, exact below 2^53. */
+export function tscForGuest(): number {
+  const lo = tscWordsForGuest();
+  return (lo >>> 0) + (R[MEMHI] >>> 0) * TWO_32;
+}
+
+/** Starts the VMX-preemption timer from the VMCS: it counts down once per change of TSC bit PREEMPTION_TIMER_SHIFT. */
+export function startPreemptionTimer(): void {
+  if (!preemptionTimerActive()) {
+    RF64[TIMER_DEADLINE >> 1] = Infinity;
+    return;
+  }
+  const unit = 1 << PREEMPTION_TIMER_SHIFT;
+  const deadlineTsc = (Math.floor(readTsc() / unit) + (V[F.PREEMPTION_TIMER_VALUE] >>> 0)) * unit;
+  RF64[TIMER_DEADLINE >> 1] = deadlineTsc - RF64[TSC_ADJUST >> 1];
+}
+
+/** What is left of the VMX-preemption timer now. */
+export function preemptionTimerLeft(): number {
+  const unit = 1 << PREEMPTION_TIMER_SHIFT;
+  const deadlineTsc = RF64[TIMER_DEADLINE >> 1] + RF64[TSC_ADJUST >> 1];
+  return Math.max(0, deadlineTsc / unit - Math.floor(readTsc() / unit));
+}
+
+/**
+ * Clock value by which vmxBoundary() must be called in non-root operation, or Infinity: the preemption timer, or the next boundary while
+ * something waits for one instruction to pass.
+ */
+export function vmxTimerDeadline(): number {
+  if (R[VMX_MODE] !== VMX_NON_ROOT) return Infinity;
+  if (R[SIGNALS] & SIG_ATTENTION && R[ACTIVITY] === 0) return clockNow() + 1;
+  return R[ACTIVITY] === WAIT_FOR_SIPI ? Infinity : RF64[TIMER_DEADLINE >> 1];
+}
+
+/** Asks the run loop for vmxBoundary() at the next boundary. */
+function requestAttention(): void {
+  R[SIGNALS] |= SIG_ATTENTION;
+  endSliceNow();
+}
+
+// --- Notes from instructions and event delivery ---
+
+/** STI, POPF, IRET and the like set RFLAGS.IF in non-root operation. */
+export function noteInterruptFlagSet(): void {
+  if (interruptWindowExiting()) requestAttention();
+}
+
+/** IRET in non-root operation, instead of clearing R[NMI_BLOCKED]: what becomes unblocked depends on the NMI controls (SDM 3C 26.3). */
+export function nmiUnblockedByIret(): void {
+  if (virtualNmis()) {
+    if (R[VIRTUAL_NMI_BLOCKED] === 0) return;
+    R[VIRTUAL_NMI_BLOCKED] = 0;
+    RF64[IRET_UNBLOCKED_AT >> 1] = clockNow() + 1;
+    if (nmiWindowExiting()) requestAttention();
+  } else if (!nmiExiting() && R[NMI_BLOCKED] !== 0) {
+    R[NMI_BLOCKED] = 0;
+    RF64[IRET_UNBLOCKED_AT >> 1] = clockNow() + 1;
+    if (R[SIGNALS] & SIG_NMI) endSliceNow();
+  }
+}
+
+/** The virtual TPR changed: a VM exit is due after this instruction if it fell below the threshold (SDM 3C 30.1.2). */
+export function noteVirtualTpr(): void {
+  if (!isVirtualTprBelowThreshold()) return;
+  R[TPR_EXIT_PENDING] = 1;
+  requestAttention();
+}
+
+/** VTPR bits 7:4 are less than the TPR threshold. */
+export function isVirtualTprBelowThreshold(): boolean {
+  const threshold = V[F.TPR_THRESHOLD] & 15;
+  if (threshold === 0) return false;
+  return physRead8(physicalAddress(V[F.VIRTUAL_APIC_ADDRESS], V[F.VIRTUAL_APIC_ADDRESS + 1]) + 0x80) >> 4 < threshold;
+}
+
+/** An event was delivered in the guest: with the monitor trap flag, the exit comes before the handler's first instruction (SDM 3C 26.5.2). */
+export function noteEventDelivered(): void {
+  if (!monitorTrapFlag()) return;
+  R[MTF_PENDING] = 1;
+  requestAttention();
+}
+
+// --- At VM entry ---
+
+/** After the guest's state was loaded, and its injected event delivered: makes the run loop look at whatever is due now or soon. */
+export function armBoundaryEvents(): void {
+  RF64[ENTERED_AT >> 1] = clockNow();
+  if (tprShadow() && isVirtualTprBelowThreshold()) R[TPR_EXIT_PENDING] = 1;
+  const watched = monitorTrapFlag() || nmiWindowExiting() || (interruptWindowExiting() && (R[EFLAGS] & F_IF) !== 0);
+  if (watched || (R[TPR_EXIT_PENDING] | R[MTF_PENDING] | R[PENDING_DB]) !== 0) R[SIGNALS] |= SIG_ATTENTION;
+  if (R[SIGNALS] !== 0 || R[ACTIVITY] !== 0 || preemptionTimerActive()) endSliceNow();
+}
+
+// --- At the boundary ---
+
+/**
+ * Called at an instruction boundary (RIP exact) in non-root operation when SIG_ATTENTION is set or the deadline has come. Performs the one VM exit
+ * or #DB delivery that has the highest priority; true if a VM exit was performed. Leaves SIG_ATTENTION set while something must be looked
+ * at again after the next instruction.
+ */
+export function vmxBoundary(): boolean {
+  R[CURP] = 0;
+  if (R[ACTIVITY] === WAIT_FOR_SIPI) {
+    R[SIGNALS] &= ~SIG_ATTENTION;
+    return false;
+  }
+  let again = 0;
+  if (monitorTrapFlag()) {
+    if (R[MTF_PENDING] !== 0 || clockNow() > RF64[ENTERED_AT >> 1]) return exitAtBoundary(EXIT_REASON_MTF, 0);
+    again = SIG_ATTENTION;
+  } else if (R[MTF_PENDING] !== 0) {
+    return exitAtBoundary(EXIT_REASON_MTF, 0);
+  }
+  if (R[TPR_EXIT_PENDING] !== 0) return exitAtBoundary(EXIT_REASON_TPR_BELOW_THRESHOLD, 0);
+
+  const shadow = interruptShadow();
+  if (R[PENDING_DB] !== 0) {
+    if (shadow !== SHADOW_MOV_SS) {
+      deliverEvent(EVENT_EXCEPTION, X_DB, false, 0, 0);
+      return R[VMX_MODE] !== VMX_NON_ROOT;
+    }
+    again = SIG_ATTENTION;
+  }
+  if (clockNow() >= RF64[TIMER_DEADLINE >> 1]) return exitAtBoundary(EXIT_REASON_PREEMPTION_TIMER, 0);
+
+  if (nmiWindowExiting() && R[VIRTUAL_NMI_BLOCKED] === 0) {
+    if (shadow !== SHADOW_MOV_SS) return exitAtBoundary(EXIT_REASON_NMI_WINDOW, 0);
+    again = SIG_ATTENTION;
+  }
+  if (interruptWindowExiting() && (R[EFLAGS] & F_IF) !== 0) {
+    // An NMI goes before the interrupt window; the run loop delivers it.
+    const nmiNext = (R[SIGNALS] & SIG_NMI) !== 0 && R[NMI_BLOCKED] === 0;
+    if (shadow === 0 && !nmiNext) return exitAtBoundary(EXIT_REASON_INTERRUPT_WINDOW, 0);
+    again = SIG_ATTENTION;
+  }
+  R[SIGNALS] = (R[SIGNALS] & ~SIG_ATTENTION) | again;
+  return false;
+}
+
+/** True if an IRET that unblocked NMIs is the instruction in progress. */
+export function iretJustUnblockedNmi(): boolean {
+  return RF64[IRET_UNBLOCKED_AT >> 1] === clockNow() + 1;
+}
+
+/** Kinds of interruptShadow(), for VM entry. */
+export function shadowFromInterruptibility(interruptibility: number): number {
+  return interruptibility & 2 ? SHADOW_MOV_SS : interruptibility & 1 ? SHADOW_STI : 0;
+}
