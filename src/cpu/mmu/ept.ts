@@ -10,7 +10,7 @@ import { setPendingEptExit } from '../../vmx/intercepts';
 import { mem32, ramPages } from './memory';
 import { PHYSICAL_WIDTH, pageCode } from './physical';
 import { CACHED_DIRTY, GPA_CACHE, gpaCacheIndex, gpaCacheSlot } from './ept-cache';
-import { ACTIVE, APIC_ACCESS_PAGE, MAX_VCPUS, dropFaultingPage, resumeContext } from './tlb';
+import { ACTIVE, APIC_ACCESS_PAGE, MAX_VCPUS, activateContext, dropFaultingPage, flushAll, resumeContext } from './tlb';
 import { PAGE_HAS_CODE, invalidateCode } from '../engine/blocks';
 
 /** Rights in EPT entries, and what an access needs. */
@@ -71,6 +71,16 @@ export function ep4taOf(eptpLo: number, eptpHi: number): number {
 export function setApicAccessPage(hostPhysicalPage: number): void {
   vcpuState[R[VCPU] * 4 + E_APIC_PAGE] = hostPhysicalPage;
   loadState();
+}
+
+/** The processor in R was reset: no EPT, no APIC-access page, an empty TLB context of VPID 0. */
+export function resetMmu(): void {
+  const v = R[VCPU] * 4;
+  vcpuState[v + E_ENABLED] = 0;
+  vcpuState[v + E_APIC_PAGE] = -1;
+  loadState();
+  activateContext(0, -1, true);
+  flushAll();
 }
 
 /** After another logical processor's state was put into R: its EPT and TLB context become the active ones. */
