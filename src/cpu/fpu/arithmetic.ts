@@ -14,7 +14,7 @@ import {
   multiply, setNumber, squareRoot,
 } from './float80';
 import { expandFloat32, expandFloat64, expandInt32 } from './convert';
-import { QUOTIENT, extract, remainder, roundToIntegral, scale } from './remainder';
+import { INCOMPLETE, NO_QUOTIENT, QUOTIENT, extract, remainder, roundToIntegral, scale } from './remainder';
 import {
   arctangent2, cosineOf, exponentialMinusOne, isOutOfTrigonometricRange, logarithm, logarithmOfOnePlus, sine, tangent,
 } from './transcendental';
@@ -203,10 +203,14 @@ function compareToFlags(opcode: number, quiet: boolean, pops: boolean): Handler 
       loadRegister(i, B);
       beginArithmetic();
       const relation = compare(quiet);
-      if (!postExceptions()) return;
       if (relation === GREATER) flags = 0;
       else if (relation === LESS) flags = F_CF;
       else if (relation === EQUAL) flags = F_ZF;
+      if (!postExceptions()) {
+        // An unmasked denormal leaves the comparison standing.
+        if ((W[FLAGS] & FE_INVALID) === 0) changeStatusFlags(F_STATUS, flags);
+        return;
+      }
     }
     changeStatusFlags(F_STATUS, flags);
     if (pops) pop();
@@ -278,6 +282,7 @@ function partialRemainder(nearest: boolean): Handler {
   return (p) => {
     enterWaiting();
     noteInstruction(p, 1);
+    R[FSW] &= ~SW_C2;
     if (isEmpty(0) || isEmpty(1)) {
       if (stackUnderflow()) storeRegister(0, Z);
       return;
@@ -289,9 +294,9 @@ function partialRemainder(nearest: boolean): Handler {
     const quotient = W[QUOTIENT];
     if (!postExceptions()) return;
     storeRegister(0, Z);
-    if ((W[FLAGS] & FE_INVALID) !== 0) return;
+    if (quotient === NO_QUOTIENT) return;
     R[FSW] &= ~(SW_RELATION | SW_C1);
-    if (quotient < 0) R[FSW] |= SW_C2;
+    if (quotient === INCOMPLETE) R[FSW] |= SW_C2;
     else R[FSW] |= (quotient & 4 ? SW_C0 : 0) | (quotient & 2 ? SW_C3 : 0) | (quotient & 1 ? SW_C1 : 0);
   };
 }
@@ -361,18 +366,21 @@ function fxtract(p: number): void {
 
 /** True, and C2 set, when the argument of a trigonometric instruction is out of range. */
 function angleTooLarge(): boolean {
-  if (!isOutOfTrigonometricRange()) {
-    R[FSW] &= ~SW_C2;
-    return false;
-  }
+  if (!isOutOfTrigonometricRange()) return false;
   R[FSW] = (R[FSW] & ~SW_C1) | SW_C2;
   return true;
 }
 
+/** What the trigonometric instructions do first. */
+function enterTrigonometric(p: number): void {
+  enterWaiting();
+  noteInstruction(p, 1);
+  R[FSW] &= ~SW_C2;
+}
+
 function trigonometric(compute: () => void): Handler {
   return (p) => {
-    enterWaiting();
-    noteInstruction(p, 1);
+    enterTrigonometric(p);
     if (isEmpty(0)) {
       if (stackUnderflow()) storeRegister(0, Z);
       return;
@@ -386,8 +394,7 @@ function trigonometric(compute: () => void): Handler {
 }
 
 function fptan(p: number): void {
-  enterWaiting();
-  noteInstruction(p, 1);
+  enterTrigonometric(p);
   if (checkTwoResults()) return;
   loadRegister(0, A);
   if (angleTooLarge()) return;
@@ -402,8 +409,7 @@ function fptan(p: number): void {
 }
 
 function fsincos(p: number): void {
-  enterWaiting();
-  noteInstruction(p, 1);
+  enterTrigonometric(p);
   if (checkTwoResults()) return;
   loadRegister(0, A);
   if (angleTooLarge()) return;

@@ -207,6 +207,7 @@ function turn(by: number): Handler {
 function ffree(p: number): void {
   enterWaiting();
   noteInstruction(p, 5);
+  R[FSW] &= ~SW_C1;
   freeRegister(recRm(p) & 7);
 }
 

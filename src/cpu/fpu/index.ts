@@ -12,4 +12,4 @@ export const x87Handlers: Record<string, Handler> = {
   ...fxsaveHandlers,
 };
 
-export { fpuErrorPin, initializeFpu, resetFpu } from './stack';
+export { fpuErrorPin } from './stack';

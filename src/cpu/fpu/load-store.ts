@@ -34,7 +34,8 @@ function loadFloat(opcode: number, load: (p: number, slot: number) => void): Han
       W[FLAGS] = FE_INVALID;
       W[A + 1] |= QUIET_BIT;
     }
-    if (postExceptions()) push(A);
+    // An unmasked denormal is reported, but loaded all the same.
+    if (postExceptions() || (W[FLAGS] & FE_INVALID) === 0) push(A);
   };
 }
 
@@ -76,14 +77,11 @@ function fldRegister(p: number): void {
   enterWaiting();
   noteInstruction(p, 1);
   const i = recRm(p) & 7;
-  if (!isEmpty(7)) {
-    checkRoom();
-    return;
-  }
   if (isEmpty(i)) {
     if (stackUnderflow()) push(Z);
     return;
   }
+  if (!checkRoom()) return;
   R[FSW] &= ~SW_C1;
   loadRegister(i, A);
   push(A);
@@ -213,6 +211,18 @@ function storeToRegister(opcode: number, pops: boolean): Handler {
   };
 }
 
+/** FSTP ST(i) by D9 D8+i, known as FSTPNCE: an empty ST(0) is no fault, it is popped and nothing stored. */
+function fstpnce(p: number): void {
+  enterWaiting();
+  noteInstruction(p, 1);
+  R[FSW] &= ~SW_C1;
+  if (!isEmpty(0)) {
+    loadRegister(0, A);
+    storeRegister(recRm(p) & 7, A);
+  }
+  pop();
+}
+
 // --- Exchange and conditional move ---
 
 function fxch(opcode: number): Handler {
@@ -247,7 +257,6 @@ function conditionalMove(opcode: number, code: number): Handler {
       if (stackUnderflow()) storeRegister(0, Z);
       return;
     }
-    R[FSW] &= ~SW_C1;
     if (condition(code) === 0) return;
     loadRegister(i, A);
     storeRegister(0, A);
@@ -258,6 +267,7 @@ function conditionalMove(opcode: number, code: number): Handler {
 function ffreep(p: number): void {
   enterWaiting();
   noteInstruction(p, 7);
+  R[FSW] &= ~SW_C1;
   freeRegister(recRm(p) & 7);
   pop();
 }
@@ -285,6 +295,7 @@ export const loadStoreHandlers: Record<string, Handler> = {
   fstp_m80: fstpM80,
   fst_sti: storeToRegister(5, false),
   fstp_sti: storeToRegister(5, true),
+  fstpnce,
   fist_i16: storeInteger(7, 16, false, false),
   fist_i32: storeInteger(3, 32, false, false),
   fistp_i16: storeInteger(7, 16, true, false),

@@ -3,7 +3,7 @@
  * (SDM 2A), on the work operands of float80.ts.
  */
 import {
-  W, A, B, Z, FLAGS, CONTROL, FE_ZERO_DIVIDE, FE_UNDERFLOW, FE_OVERFLOW, EXP_MASK, SIGN, BIAS, PC_64, copyNumber, invalid,
+  W, A, B, Z, FLAGS, CONTROL, FE_ZERO_DIVIDE, FE_UNDERFLOW, FE_OVERFLOW, FE_INEXACT, ROUNDED_UP, EXP_MASK, SIGN, BIAS, PC_64, copyNumber, invalid,
   isDenormal, isInfinity, isZero, normalizeOperand, propagateNan, roundPack, screenOperand, screenOperands, setInfinity, setNumber,
   setZero, isUnsupported, isNan,
 } from './float80';
@@ -11,20 +11,23 @@ import { expandInt32, roundToInteger } from './convert';
 
 const TWO32 = 4294967296;
 
-/** Three low bits of the quotient of the last remainder(); -1 when the reduction is incomplete (C2 = 1). */
+/** Three low bits of the quotient of the last remainder(), or one of the following. */
 export const QUOTIENT = 18;
+/** The reduction is incomplete (C2 = 1); there is no quotient (NaNs, invalid operands). */
+export const INCOMPLETE = -1, NO_QUOTIENT = -2;
 
 /**
  * Z = partial remainder of A by B: `nearest` rounds the quotient to nearest (FPREM1), else toward zero (FPREM). Exponents that differ by
  * 64 or more are reduced by 32 to 63 bits a time, so that their difference comes down to a multiple of 32 below.
  */
 export function remainder(nearest: boolean): void {
-  W[QUOTIENT] = 0;
+  W[QUOTIENT] = NO_QUOTIENT;
   if (screenOperands()) return;
   if (isInfinity(A) || isZero(B)) {
     invalid();
     return;
   }
+  W[QUOTIENT] = 0;
   const sign = W[A + 2] & SIGN;
   if (isZero(A)) {
     setZero(Z, sign);
@@ -108,7 +111,7 @@ export function remainder(nearest: boolean): void {
       }
     }
   }
-  W[QUOTIENT] = partial ? -1 : quotient & 7;
+  W[QUOTIENT] = partial ? INCOMPLETE : quotient & 7;
   if (rHi === 0 && rLo === 0) {
     setZero(Z, sign);
     return;
@@ -163,9 +166,15 @@ export function scale(): void {
   }
   const exp = normalizeOperand(A) + by;
   roundPack(sign, exp, W[A + 1], W[A], 0, PC_64);
-  // Beyond the reach of the wrapped exponent the unmasked responses are infinity and zero.
-  if ((W[FLAGS] & FE_OVERFLOW & ~W[CONTROL]) !== 0 && exp - 24576 >= EXP_MASK) setInfinity(Z, sign);
-  if ((W[FLAGS] & FE_UNDERFLOW & ~W[CONTROL]) !== 0 && exp + 24576 <= 0) setZero(Z, sign);
+  // Beyond the reach of the wrapped exponent the unmasked responses are infinity and zero, inexact.
+  if ((W[FLAGS] & FE_OVERFLOW & ~W[CONTROL]) !== 0 && exp - 24576 >= EXP_MASK) {
+    W[FLAGS] |= FE_INEXACT | ROUNDED_UP;
+    setInfinity(Z, sign);
+  }
+  if ((W[FLAGS] & FE_UNDERFLOW & ~W[CONTROL]) !== 0 && exp + 24576 <= 0) {
+    W[FLAGS] |= FE_INEXACT;
+    setZero(Z, sign);
+  }
 }
 
 /** Splits A: Z = its significand as a number in [1, 2), B = its unbiased exponent. */

@@ -231,15 +231,3 @@ export function initializeFpu(): void {
   R[FCS] = 0;
   R[FDS] = 0;
 }
-
-/** Power-up and reset state (SDM 3A table 10-1): control word 40h, all registers +0 and tagged so. INIT leaves the FPU alone. */
-export function resetFpu(): void {
-  initializeFpu();
-  R[FCW] = 0x40;
-  R[FP_VALID] = 0xff;
-  for (let n = 0; n < 8; n++) {
-    R[FP_MANT + 2 * n] = 0;
-    R[FP_MANT + 2 * n + 1] = 0;
-    R[FP_EXP + n] = 0;
-  }
-}

@@ -30,7 +30,7 @@ fnstcw | Mw | D9 /7:mem |
 fld | STi | D9 /0:reg | h:fld_sti
 fxch | STi | D9 /1:reg |
 fnop | | D9 =D0 |
-fstp | STi | D9 /3:reg | h:fstp_sti
+fstpnce | STi | D9 /3:reg |
 fchs | | D9 =E0 |
 fabs | | D9 =E1 |
 ftst | | D9 =E4 |
