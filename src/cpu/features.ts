@@ -30,6 +30,8 @@ export interface CpuConfig {
   tscHz: number;
   /** Unknown MSRs read zero and ignore writes instead of raising #GP. */
   msrRelaxed: boolean;
+  /** MAXPHYADDR, 33 to 40. */
+  physicalAddressBits: number;
 }
 
 /** The options of the machine that is running; change them with configureCpu() before the machine starts. */
@@ -40,10 +42,8 @@ export const cpuConfig: CpuConfig = {
   vcpus: 1,
   tscHz: 1e9,
   msrRelaxed: false,
+  physicalAddressBits: 40,
 };
-
-/** MAXPHYADDR. */
-export const PHYSICAL_ADDRESS_BITS = 40;
 
 /** CR4 bits this CPU implements (= IA32_VMX_CR4_FIXED1): VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT VMXE. */
 export const CR4_SUPPORTED = 0x27ff;

@@ -1,5 +1,5 @@
 /**
- * What follows from CR0, EFER, RFLAGS.VM, CS and SS: privilege, code size, address masks, the decoding mode and the TLB bank. Only this
+ * What follows from CR0, EFER, RFLAGS.VM and AC, CS and SS: privilege, code size, address masks, the decoding mode and the TLB bank. Only this
  * module writes those words; whoever changes an input calls updateMode() afterwards.
  */
 import {
@@ -7,7 +7,7 @@ import {
   SEG_AR, SEG_BASE, SEG_LIMIT, ES, CS, SS, DS, AR_L, AR_DB, AR_UNUSABLE,
 } from './state';
 import { MODE_FLAT, MODE_STACK32 } from './record';
-import { activeBank, contextGeneration, USER_BANK_OFFSET } from './mmu/tlb';
+import { bankFor, contextGeneration } from './mmu/tlb';
 
 /** True when segment s spans 0 to FFFFFFFFh; for data segments also: no type check can fail. */
 function isFlat(s: number): boolean {
@@ -42,6 +42,6 @@ export function updateMode(): void {
   R[AMASK] = code64 !== 0 ? -1 : 0;
   R[ACCESS_USER] = user;
   R[MODE] = mode;
-  R[TLBB] = activeBank() | (user !== 0 ? USER_BANK_OFFSET : 0);
+  R[TLBB] = bankFor(user);
   R[CTX] = contextGeneration() * 64 + mode * 2 + user;
 }

@@ -7,11 +7,12 @@ import {
   SIPI_VECTOR, ES, CS, DS, SS, FS, GS, LDTR, TR, CURP, MXCSR, FCW, FSW, FTOP, FP_VALID, PAT, MISC_ENABLE, APIC_BASE,
   FEATURE_CONTROL, TSC_ADJUST, VMX_MODE, VMX_OFF, PDPTE,
 } from './state';
-import { CPU_SIGNATURE, cpuConfig } from './features';
+import { CPU_SIGNATURE, cpuConfig, hasFeature } from './features';
 import { setSegment } from './segments';
 import { updateMode } from './modes';
-import { flushAll } from './mmu/tlb';
-import { updateDataBreakpoints } from './mmu/slow';
+import { flushAll, updateDataBreakpoints } from './mmu/tlb';
+import { pagingCapabilities } from './mmu/paging';
+import { setPhysicalWidth } from './mmu/physical';
 import { platform } from './platform';
 
 /** Activity states (VMCS field 4826h). */
@@ -55,6 +56,8 @@ function resetArchitecturalState(cr0: number): void {
 
 /** Puts the vCPU in R into its power-on state. vCPU 0 starts at FFFFFFF0h, the others wait for a SIPI. */
 export function resetCpu(vcpu: number): void {
+  setPhysicalWidth(cpuConfig.physicalAddressBits);
+  pagingCapabilities.page1G = hasFeature('page1gb');
   R.fill(0, 0, STATE_BYTES / 4);
   R[VCPU] = vcpu;
   R[MXCSR] = 0x1f80;

@@ -118,16 +118,6 @@ export function frameOnLinear(lo: number, hi: number, user: boolean): void {
   FRAME_ERROR[0] = 0;
 }
 
-/** Low word of the frame's stack pointer. */
-export function frameSpLo(): number {
-  return FRAME[F_SP];
-}
-
-/** High word of the frame's stack pointer. */
-export function frameSpHi(): number {
-  return FRAME[F_SP + 1];
-}
-
 /** Makes the frame's stack pointer the program's: RSP, ESP or SP by the width of the stack. */
 export function commitFrame(): void {
   if (FRAME[F_KIND] === KIND_16) R16[2 * RSP] = FRAME[F_SP];

@@ -1,0 +1,119 @@
+/**
+ * CPUID, RDMSR, WRMSR, RDTSC, RDTSCP, RDPMC, HLT, PAUSE, INVD, WBINVD, SWAPGS, and the instructions that are #UD on this model although their
+ * encodings are taken (SDM vol 2).
+ *
+ * Caches are not modelled: INVD and WBINVD only check privilege.
+ */
+import {
+  R, ACTIVITY, CPL, CR0, CR0_PE, CR4, CR4_PCE, CR4_TSD, GS, KERNEL_GS_BASE, MEMHI, RAX, RBX, RCX, RDX, SEG_BASE, TSC_AUX,
+} from '../state';
+import type { Handler } from '../record';
+import { raiseGp, raiseUd } from '../fault';
+import { endSliceNow } from '../clock';
+import { CPUID_RESULT, cpuid } from '../cpuid';
+import { msrValue, readMsr, writeMsr } from '../msr';
+import { hasFeature } from '../features';
+import { interceptMsr, interceptSimple, tscWordsForGuest } from '../../vmx/intercepts';
+import { rdtscpEnabled } from '../../vmx/controls';
+import {
+  EXIT_REASON_CPUID, EXIT_REASON_HLT, EXIT_REASON_INVD, EXIT_REASON_PAUSE, EXIT_REASON_RDPMC, EXIT_REASON_RDTSC, EXIT_REASON_RDTSCP,
+  EXIT_REASON_WBINVD,
+} from '../../vmx/exit-reasons';
+import { isGuest, requireCpl0 } from './privilege';
+
+const HALTED = 1;
+
+function set32(word: number, value: number): void {
+  R[word] = value;
+  R[word + 1] = 0;
+}
+
+function executeCpuid(p: number): void {
+  if (isGuest() && interceptSimple(EXIT_REASON_CPUID, p)) return;
+  cpuid(R[RAX], R[RCX]);
+  set32(RAX, CPUID_RESULT[0]);
+  set32(RBX, CPUID_RESULT[1]);
+  set32(RCX, CPUID_RESULT[2]);
+  set32(RDX, CPUID_RESULT[3]);
+}
+
+function rdmsr(p: number): void {
+  requireCpl0();
+  if (isGuest() && interceptMsr(R[RCX], false, p)) return;
+  if (!readMsr(R[RCX])) raiseGp(0);
+  set32(RAX, msrValue[0]);
+  set32(RDX, msrValue[1]);
+}
+
+function wrmsr(p: number): void {
+  requireCpl0();
+  if (isGuest() && interceptMsr(R[RCX], true, p)) return;
+  if (!writeMsr(R[RCX], R[RAX], R[RDX])) raiseGp(0);
+}
+
+/** CR4.TSD restricts RDTSC and RDTSCP to ring 0. */
+function checkTimeStampDisable(): void {
+  if (R[CR4] & CR4_TSD && R[CPL] !== 0) raiseGp(0);
+}
+
+function giveTsc(): void {
+  const lo = tscWordsForGuest();
+  set32(RAX, lo);
+  set32(RDX, R[MEMHI]);
+}
+
+function rdtsc(p: number): void {
+  checkTimeStampDisable();
+  if (isGuest() && interceptSimple(EXIT_REASON_RDTSC, p)) return;
+  giveTsc();
+}
+
+function rdtscp(p: number): void {
+  if (!hasFeature('rdtscp') || (isGuest() && !rdtscpEnabled())) raiseUd();
+  checkTimeStampDisable();
+  if (isGuest() && interceptSimple(EXIT_REASON_RDTSCP, p)) return;
+  giveTsc();
+  set32(RCX, R[TSC_AUX]);
+}
+
+/** There are no performance counters, so no counter number is valid. */
+function rdpmc(p: number): void {
+  if ((R[CR4] & CR4_PCE) === 0 && R[CPL] !== 0 && (R[CR0] & CR0_PE) !== 0) raiseGp(0);
+  if (isGuest() && interceptSimple(EXIT_REASON_RDPMC, p)) return;
+  raiseGp(0);
+}
+
+function hlt(p: number): void {
+  requireCpl0();
+  if (isGuest() && interceptSimple(EXIT_REASON_HLT, p)) return;
+  R[ACTIVITY] = HALTED;
+  endSliceNow();
+}
+
+function pause(p: number): void {
+  if (isGuest()) interceptSimple(EXIT_REASON_PAUSE, p);
+}
+
+function invd(p: number): void {
+  requireCpl0();
+  if (isGuest()) interceptSimple(EXIT_REASON_INVD, p);
+}
+
+function wbinvd(p: number): void {
+  requireCpl0();
+  if (isGuest()) interceptSimple(EXIT_REASON_WBINVD, p);
+}
+
+function swapgs(): void {
+  requireCpl0();
+  const base = SEG_BASE + 2 * GS, lo = R[base], hi = R[base + 1];
+  R[base] = R[KERNEL_GS_BASE];
+  R[base + 1] = R[KERNEL_GS_BASE + 1];
+  R[KERNEL_GS_BASE] = lo;
+  R[KERNEL_GS_BASE + 1] = hi;
+}
+
+export const processorHandlers: Record<string, Handler> = {
+  cpuid: executeCpuid, rdmsr, wrmsr, rdtsc, rdtscp, rdpmc, hlt, pause, invd, wbinvd, swapgs,
+  ud: () => raiseUd(),
+};
