@@ -143,7 +143,8 @@ export class Hpet implements Device<HpetState>, MmioHandler {
     this.baseTick = state.baseTick;
     state.timers.forEach((saved, i) => Object.assign(this.timers[i], saved));
     this.wiring.legacyReplacement((state.config & LEGACY) !== 0);
-    this.rescheduleAll();
+    // A comparator that equals the counter has fired already.
+    for (let i = 0; i < TIMERS; i++) this.schedule(i, false);
   }
 
   private get running(): boolean {
@@ -182,6 +183,8 @@ export class Hpet implements Device<HpetState>, MmioHandler {
 
   private writeConfig(value: number): void {
     this.rebase();
+    // Lines that are about to belong to others are left low.
+    if ((value ^ this.config) & LEGACY) for (let i = 0; i < 2; i++) this.setLine(i, false);
     this.config = value & (ENABLE | LEGACY);
     this.wiring.legacyReplacement((value & LEGACY) !== 0);
     this.rescheduleAll();

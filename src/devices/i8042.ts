@@ -125,7 +125,7 @@ export class I8042 implements Device<I8042State>, PortHandler {
     this.fillOutput();
   }
 
-  /** As firmware leaves it: tested, keyboard and mouse enabled, keyboard translated. */
+  /** As firmware leaves it: tested, keyboard enabled and translated, mouse disabled. */
   reset(): void {
     this.keyboard.reset();
     this.mouse.reset();
@@ -229,7 +229,7 @@ export class I8042 implements Device<I8042State>, PortHandler {
     );
   }
 
-  /** A byte of the controller itself raises no interrupt of the devices' kind but IRQ 1, like keyboard data. */
+  /** A byte of the controller itself interrupts like keyboard data. */
   private reply(value: number): void {
     this.replies.push([value, FROM_CONTROLLER]);
   }

@@ -3,7 +3,7 @@
  * remote IRR, polarity stored only: the board's inputs are handed over as asserted or not.
  */
 import { IOAPIC_ID, IOAPIC_PINS } from '../machine/layout';
-import { ApicBus, DELIVER_EXTINT, DELIVER_FIXED, DELIVER_LOWEST } from './apic-bus';
+import { type ApicBus, DELIVER_EXTINT, DELIVER_FIXED, DELIVER_LOWEST } from './apic-bus';
 import type { Device, MmioHandler } from './device';
 
 // Memory-mapped registers

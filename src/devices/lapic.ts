@@ -5,7 +5,8 @@
  */
 import { SIG_NMI } from '../cpu/state';
 import type { Clock } from '../machine/clock';
-import { ApicBus, BROADCAST, DELIVER_EXTINT, DELIVER_FIXED, DELIVER_INIT, DELIVER_LOWEST, DELIVER_NMI, DELIVER_SIPI } from './apic-bus';
+import { LAPIC_BASE } from '../machine/layout';
+import { type ApicBus, BROADCAST, DELIVER_EXTINT, DELIVER_FIXED, DELIVER_INIT, DELIVER_LOWEST, DELIVER_NMI, DELIVER_SIPI } from './apic-bus';
 import { LapicTimer, type LapicTimerState } from './lapic-timer';
 
 // Register numbers: offset >> 4 in the page, MSR - 800h in x2APIC mode
@@ -27,6 +28,7 @@ const BASE_X2APIC = 0x400, BASE_ENABLE = 0x800;
 
 export interface LapicState {
   baseMsrLow: number;
+  baseMsrHigh: number;
   id: number;
   tpr: number;
   ldr: number;
@@ -50,7 +52,8 @@ export class Lapic {
   readonly vcpu: number;
   private readonly bus: ApicBus;
   private readonly timer: LapicTimer;
-  private baseMsrLow = BASE_ENABLE;
+  private baseMsrLow = LAPIC_BASE | BASE_ENABLE;
+  private baseMsrHigh = 0;
   private id: number;
   private tpr = 0;
   private ldr = 0;
@@ -192,10 +195,17 @@ export class Lapic {
 
   // --- IA32_APIC_BASE ---
 
+  /** Host-physical address of the register page; -1 while there is none (disabled, or x2APIC mode). */
+  get registerPage(): number {
+    if (!this.globallyEnabled || this.x2apic) return -1;
+    return this.baseMsrHigh * 0x100000000 + ((this.baseMsrLow & ~0xfff) >>> 0);
+  }
+
   /** Follows a (valid) write of IA32_APIC_BASE: disabling resets the APIC, entering x2APIC mode fixes id and LDR. */
-  setBase(low: number): void {
+  setBase(low: number, high: number): void {
     const was = this.baseMsrLow;
     this.baseMsrLow = low;
+    this.baseMsrHigh = high;
     if (was & BASE_ENABLE && !(low & BASE_ENABLE)) this.clear();
     if (this.x2apic && !(was & BASE_X2APIC)) {
       this.id = this.vcpu;
@@ -252,7 +262,8 @@ export class Lapic {
 
   /** Power-on. */
   reset(): void {
-    this.baseMsrLow = BASE_ENABLE;
+    this.baseMsrLow = LAPIC_BASE | BASE_ENABLE;
+    this.baseMsrHigh = 0;
     this.id = this.vcpu;
     this.clear();
     this.drive();
@@ -266,15 +277,16 @@ export class Lapic {
   }
 
   save(): LapicState {
-    const { baseMsrLow, id, tpr, ldr, dfr, svr, esr, errors, icrLow, icrHigh, lint0, lint1, extIntMessage } = this;
+    const { baseMsrLow, baseMsrHigh, id, tpr, ldr, dfr, svr, esr, errors, icrLow, icrHigh, lint0, lint1, extIntMessage } = this;
     return {
-      baseMsrLow, id, tpr, ldr, dfr, svr, esr, errors, icrLow, icrHigh, lint0, lint1, extIntMessage,
+      baseMsrLow, baseMsrHigh, id, tpr, ldr, dfr, svr, esr, errors, icrLow, icrHigh, lint0, lint1, extIntMessage,
       lvt: Array.from(this.lvt), irr: Array.from(this.irr), isr: Array.from(this.isr), tmr: Array.from(this.tmr), timer: this.timer.save(),
     };
   }
 
   restore(state: LapicState): void {
     this.baseMsrLow = state.baseMsrLow;
+    this.baseMsrHigh = state.baseMsrHigh;
     this.id = state.id;
     this.tpr = state.tpr;
     this.ldr = state.ldr;

@@ -72,7 +72,7 @@ export class Ps2Keyboard implements Ps2Device {
       case RESEND: s.outgoing.push(s.lastSent); break;
       default: s.outgoing.push(byte >= 0xf7 && byte <= 0xfd ? PS2_ACK : PS2_RESEND);
     }
-    s.lastSent = this.s.outgoing[this.s.outgoing.length - 1];
+    this.s.lastSent = this.s.outgoing[this.s.outgoing.length - 1];
   }
 
   reset(): void {

@@ -29,8 +29,9 @@ export interface RtcState {
   /** Crystal tick of second 0 of `epoch`, and that second, since 1970. */
   originTick: number;
   epoch: number;
-  /** Tick up to which periodic boundaries were seen, and second up to which updates were. */
+  /** Tick up to which periodic boundaries were accounted for in register C, and second up to which updates were. */
   periodicSeen: number;
+  updateSeen: number;
 }
 
 export class Rtc implements Device<RtcState>, PortHandler {
@@ -45,15 +46,16 @@ export class Rtc implements Device<RtcState>, PortHandler {
   private originTick = 0;
   private epoch: number;
   private periodicSeen = 0;
+  private updateSeen: number;
 
   /** `start`: time at power-on in seconds since 1970 (UTC). */
   constructor(clock: Clock, irq: IrqLine, start: number) {
     this.clock = clock;
     this.irq = irq;
     this.oscillator = new Oscillator(clock, RTC_HZ);
-    this.epoch = start;
-    this.updateTimer = new Timer(() => this.secondPassed());
-    this.periodicTimer = new Timer(() => this.collectPeriodic());
+    this.epoch = this.updateSeen = start;
+    this.updateTimer = new Timer(() => this.collectFlags());
+    this.periodicTimer = new Timer(() => this.collectFlags());
     this.cmos[REG_A] = 0x26;
     this.cmos[REG_B] = B_24H;
     this.cmos[REG_D] = 0x80;
@@ -72,6 +74,10 @@ export class Rtc implements Device<RtcState>, PortHandler {
   /** Sets a CMOS byte above the clock registers, as firmware would. */
   setCmos(index: number, value: number): void {
     this.cmos[index] = value;
+  }
+
+  getCmos(index: number): number {
+    return this.cmos[index];
   }
 
   read(port: number): number {
@@ -102,8 +108,8 @@ export class Rtc implements Device<RtcState>, PortHandler {
   }
 
   save(): RtcState {
-    const { index, extendedIndex, originTick, epoch, periodicSeen } = this;
-    return { cmos: Array.from(this.cmos), index, extendedIndex, originTick, epoch, periodicSeen };
+    const { index, extendedIndex, originTick, epoch, periodicSeen, updateSeen } = this;
+    return { cmos: Array.from(this.cmos), index, extendedIndex, originTick, epoch, periodicSeen, updateSeen };
   }
 
   restore(state: RtcState): void {
@@ -113,6 +119,7 @@ export class Rtc implements Device<RtcState>, PortHandler {
     this.originTick = state.originTick;
     this.epoch = state.epoch;
     this.periodicSeen = state.periodicSeen;
+    this.updateSeen = state.updateSeen;
     this.schedule();
   }
 
@@ -135,7 +142,7 @@ export class Rtc implements Device<RtcState>, PortHandler {
     switch (register) {
       case REG_A: return this.cmos[REG_A] | (this.updateInProgress() ? A_UIP : 0);
       case REG_C: {
-        this.collectPeriodic();
+        this.collectFlags();
         const flags = this.cmos[REG_C];
         this.cmos[REG_C] = 0;
         this.irq(false);
@@ -157,6 +164,7 @@ export class Rtc implements Device<RtcState>, PortHandler {
           this.cmos[register] = value;
           if (this.running) this.registersToTime(this.phase());
         } else {
+          if (register <= HOURS_ALARM) this.collectFlags();
           this.cmos[register] = value;
         }
     }
@@ -165,7 +173,7 @@ export class Rtc implements Device<RtcState>, PortHandler {
   private writeA(value: number): void {
     const wasRunning = this.running;
     const divided = this.dividerRuns;
-    this.collectPeriodic();
+    this.collectFlags();
     if (wasRunning) this.timeToRegisters();
     this.cmos[REG_A] = value;
     // The first update comes half a second after the divider reset is released.
@@ -177,7 +185,7 @@ export class Rtc implements Device<RtcState>, PortHandler {
   private writeB(value: number): void {
     const wasRunning = this.running;
     const phase = this.phase();
-    this.collectPeriodic();
+    this.collectFlags();
     if (wasRunning) this.timeToRegisters();
     // SET also clears UIE.
     this.cmos[REG_B] = value & B_SET ? value & ~B_UIE : value;
@@ -196,24 +204,6 @@ export class Rtc implements Device<RtcState>, PortHandler {
     return this.running && this.phase() >= RTC_HZ - UIP_TICKS;
   }
 
-  private secondPassed(): void {
-    if (!this.running) return;
-    this.cmos[REG_C] |= C_UPDATE;
-    this.timeToRegisters();
-    if (this.alarmMatches()) this.cmos[REG_C] |= C_ALARM;
-    this.updateIrq();
-    this.schedule();
-  }
-
-  private alarmMatches(): boolean {
-    return this.alarmFieldMatches(SECONDS, SECONDS_ALARM) && this.alarmFieldMatches(MINUTES, MINUTES_ALARM) && this.alarmFieldMatches(HOURS, HOURS_ALARM);
-  }
-
-  /** Alarm bytes C0h-FFh mean "any". */
-  private alarmFieldMatches(field: number, alarm: number): boolean {
-    return this.cmos[alarm] >= 0xc0 || this.cmos[alarm] === this.cmos[field];
-  }
-
   /** Crystal ticks per periodic interrupt; 0 = none. */
   private periodicTicks(): number {
     const rate = this.cmos[REG_A] & A_RATE;
@@ -221,16 +211,37 @@ export class Rtc implements Device<RtcState>, PortHandler {
     return 1 << (rate <= 2 ? rate + 6 : rate - 1);
   }
 
-  /** Sets the periodic flag if a period ended since the last look. */
-  private collectPeriodic(): void {
+  /** Brings the flags of register C up to date. They are set whether or not they may interrupt; timers run only when they may. */
+  private collectFlags(): void {
     const period = this.periodicTicks();
     const now = this.oscillator.now();
     if (period !== 0 && Math.floor((now - this.originTick) / period) > Math.floor((this.periodicSeen - this.originTick) / period)) {
       this.cmos[REG_C] |= C_PERIODIC;
     }
     this.periodicSeen = now;
+    if (this.running) {
+      const time = this.time();
+      if (time > this.updateSeen) this.cmos[REG_C] |= C_UPDATE;
+      // A day has every time of day.
+      for (let second = Math.max(this.updateSeen + 1, time - DAY_SECONDS + 1); second <= time; second++) {
+        if (!this.alarmMatches(second % DAY_SECONDS)) continue;
+        this.cmos[REG_C] |= C_ALARM;
+        break;
+      }
+      this.updateSeen = time;
+    }
     this.updateIrq();
     this.schedule();
+  }
+
+  /** `second` counts from midnight. Alarm bytes C0h-FFh mean "any". */
+  private alarmMatches(second: number): boolean {
+    const { cmos } = this;
+    const seconds = cmos[SECONDS_ALARM], minutes = cmos[MINUTES_ALARM], hours = cmos[HOURS_ALARM];
+    return (
+      (seconds >= 0xc0 || this.decode(seconds) === second % 60) && (minutes >= 0xc0 || this.decode(minutes) === Math.floor(second / 60) % 60) &&
+      (hours >= 0xc0 || this.decodeHour(hours) === Math.floor(second / 3600))
+    );
   }
 
   private updateIrq(): void {
@@ -241,7 +252,7 @@ export class Rtc implements Device<RtcState>, PortHandler {
 
   private schedule(): void {
     const now = this.oscillator.now();
-    if (this.running) {
+    if (this.running && this.cmos[REG_B] & (C_UPDATE | C_ALARM)) {
       const next = this.originTick + (Math.floor((now - this.originTick) / RTC_HZ) + 1) * RTC_HZ;
       this.clock.schedule(this.updateTimer, this.oscillator.cycleOf(next));
     } else {
@@ -279,6 +290,7 @@ export class Rtc implements Device<RtcState>, PortHandler {
     const days = daysFromCivil(year, this.decode(cmos[MONTH]), this.decode(cmos[DAY]));
     this.epoch = days * DAY_SECONDS + this.decodeHour(cmos[HOURS]) * 3600 + this.decode(cmos[MINUTES]) * 60 + this.decode(cmos[SECONDS]);
     this.originTick = this.oscillator.now() - phase;
+    this.updateSeen = this.epoch;
   }
 
   private encode(value: number): number {
