@@ -1,4 +1,5 @@
 /** From xl.cfg settings to a machine: the keys of xl.cfg(5) that mean something here, and our own, which start with `nestbox_`. */
+import { MAX_RAM_BYTES } from '../../cpu/mmu/memory';
 import { ConfigError } from './config-error';
 import { CpuidSyntaxError, parseCpuid } from './cpuid-key';
 import { checkDeviceKeys } from './device-keys';
@@ -17,8 +18,8 @@ export const KNOWN_KEYS: ReadonlySet<string> = new Set([
 ]);
 
 const DEFAULT_MEMORY_MIB = 512;
-/** RAM is one typed array with 31-bit offsets. */
-export const MAX_MEMORY_MIB = 2047;
+/** RAM is one typed array with 32-bit offsets (src/cpu/mmu/memory.ts). */
+export const MAX_MEMORY_MIB = MAX_RAM_BYTES / (1 << 20);
 export const MAX_VCPUS = 8;
 const EVENT_ACTIONS = [
   'destroy', 'restart', 'rename-restart', 'preserve', 'coredump-destroy', 'coredump-restart', 'soft-reset',

@@ -7,18 +7,15 @@ import type { EntryState } from './entry-state';
 import { resetVectorEntry } from './entry-state';
 import { LoadError } from './load-error';
 
-const LARGEST_ROM = 16 << 20;
+const LARGEST_ROM = 1 << 20;
 const ISA_ROM = 128 << 10;
 const PAGE = 4096;
 
-export interface RomRegion {
-  /** First byte, host-physical, page-aligned. */
-  start: number;
-  bytes: Uint8Array;
-}
-
 export interface RomImage {
-  regions: RomRegion[];
+  /** Whole pages, ending at 4 GiB. */
+  bytes: Uint8Array;
+  /** How many bytes of its end also end at 1 MiB. */
+  isaBytes: number;
   entry: EntryState;
 }
 
@@ -27,14 +24,7 @@ export function loadRom(file: BootFile): RomImage {
   if (size < 16) throw new LoadError(file.name, `a ROM image of ${size} bytes has no room for the reset vector`);
   if (size > LARGEST_ROM) throw new LoadError(file.name, `a ROM image of ${size} bytes; at most ${LARGEST_ROM} can be mapped`);
   // The end is what counts; what is missing to a whole page reads as an erased flash chip does.
-  const padded = new Uint8Array(Math.ceil(size / PAGE) * PAGE).fill(0xff);
-  padded.set(file.bytes, padded.length - size);
-  const isa = padded.subarray(Math.max(0, padded.length - ISA_ROM));
-  return {
-    regions: [
-      { start: 0x100000 - isa.length, bytes: isa },
-      { start: 0x100000000 - padded.length, bytes: padded },
-    ],
-    entry: resetVectorEntry(),
-  };
+  const bytes = new Uint8Array(Math.ceil(size / PAGE) * PAGE).fill(0xff);
+  bytes.set(file.bytes, bytes.length - size);
+  return { bytes, isaBytes: Math.min(bytes.length, ISA_ROM), entry: resetVectorEntry() };
 }

@@ -106,13 +106,12 @@ describe('PVH and plain ELF', () => {
 describe('ROM images', () => {
   it('end at 1 MiB and 4 GiB', () => {
     const rom = loadRom({ name: 'bios.bin', bytes: new Uint8Array(192 << 10).map((_, n) => n >> 16) });
-    expect(rom.regions.map((region) => [region.start, region.bytes.length])).toEqual([[0xe0000, 0x20000], [0xfffd0000, 0x30000]]);
-    expect([rom.regions[0].bytes[0], rom.regions[1].bytes[0]]).toEqual([1, 0]);
+    expect([rom.bytes.length, rom.isaBytes, rom.bytes[0], rom.bytes[0x2ffff]]).toEqual([0x30000, 0x20000, 0, 2]);
     const small = loadRom({ name: 'bios.bin', bytes: new Uint8Array(100).fill(1) });
-    expect(small.regions[0].start).toBe(0xff000);
-    expect([small.regions[0].bytes[0], small.regions[0].bytes[4095]]).toEqual([0xff, 1]);
+    expect([small.bytes.length, small.isaBytes, small.bytes[0], small.bytes[4095]]).toEqual([4096, 4096, 0xff, 1]);
+    expect([small.entry.rip, small.entry.cs.selector, small.entry.cs.base]).toEqual([0xfff0, 0xf000, 0xffff0000]);
     expect(() => loadRom({ name: 'bios.bin', bytes: new Uint8Array(3) })).toThrow(LoadError);
-    expect(() => loadRom({ name: 'bios.bin', bytes: new Uint8Array(17 << 20) })).toThrow(LoadError);
+    expect(() => loadRom({ name: 'bios.bin', bytes: new Uint8Array(2 << 20) })).toThrow(LoadError);
   });
 });
 

@@ -1,0 +1,132 @@
+/**
+ * The serial consoles of L1's guests as L0 sees them: a passive 16550 per guest machine, fed by the port accesses that exit to L1
+ * (TI TL16C550 datasheet; SDM 3C 28.2.1, exit qualification for I/O instructions). Nothing of this is visible to any guest.
+ *
+ * Processors that share an EPT pointer are one machine; a machine keeps its console when its hypervisor changes the pointer.
+ * Left out: guests whose COM1 L1 passes through (their accesses do not exit), and memory-mapped UARTs.
+ */
+import { R, RCX, LA, CURP, EFLAGS, F_DF, RIP } from '../cpu/state';
+import { recAddressSize, OPSIZE_16, OPSIZE_32 } from '../cpu/record';
+import { translateLinear } from '../cpu/mmu/inspect';
+import { pageCode, physRead8 } from '../cpu/mmu/physical';
+import { allGuests, cyclesAtLevel } from './guests';
+import type { Guest } from './guests';
+import { setIoObserver } from './exit-log';
+
+const COM1 = 0x3f8, COM1_END = 0x400;
+const DATA = 0, LCR = 3, MCR = 4;
+const LCR_DLAB = 0x80, MCR_LOOP = 0x10;
+/** Elements of a REP OUTS that are looked at; hypervisors handle a page at a time. */
+const MAX_ELEMENTS = 4096;
+
+/** One guest machine's console. */
+export interface ObservedConsole {
+  /** From 1, in the order of appearance. */
+  readonly machine: number;
+  /** 2 for guests of L1, 3 for guests of those. */
+  readonly level: number;
+  lcr: number;
+  mcr: number;
+}
+
+/** The string instruction that a guest was last seen in, to know its continuation after a partial emulation. */
+interface StringProgress {
+  ripLo: number;
+  ripHi: number;
+  /** Linear address behind the last element (low word). */
+  end: number;
+  cycles: number;
+}
+
+/** Receives one byte of a console. */
+export type ConsoleByte = (console: ObservedConsole, byte: number) => void;
+
+export class L2Consoles {
+  private readonly output: ConsoleByte;
+  private readonly consoles: ObservedConsole[] = [];
+  private readonly byGuest = new Map<number, ObservedConsole>();
+  private readonly strings = new Map<number, StringProgress>();
+
+  constructor(output: ConsoleByte) {
+    this.output = output;
+  }
+
+  /** Starts listening. One machine per realm, so there is one listener. */
+  attach(): void {
+    setIoObserver((guestId, port, size, isIn, value, isString, isRep) => {
+      if (isIn || port >= COM1_END || port + size <= COM1) return;
+      if (isString) this.stringOut(guestId, port, size, isRep);
+      else this.out(this.consoleOf(guestId), port, size, value);
+    });
+  }
+
+  detach(): void {
+    setIoObserver(null);
+  }
+
+  /** The console that belongs to the machine of this guest processor. */
+  private consoleOf(guestId: number): ObservedConsole {
+    const known = this.byGuest.get(guestId);
+    if (known !== undefined) return known;
+    const guest = allGuests()[guestId - 1];
+    const relative = guest === undefined || guest.eptp === 0 ? undefined : this.sibling(guest);
+    const console = relative ?? { machine: this.consoles.length + 1, level: guest?.level ?? 2, lcr: 0, mcr: 0 };
+    if (relative === undefined) this.consoles.push(console);
+    this.byGuest.set(guestId, console);
+    return console;
+  }
+
+  private sibling(guest: Guest): ObservedConsole | undefined {
+    for (const other of allGuests()) {
+      const console = this.byGuest.get(other.id);
+      if (console !== undefined && other.eptp === guest.eptp && other.level === guest.level) return console;
+    }
+    return undefined;
+  }
+
+  /** An OUT of `size` bytes touches as many registers. */
+  private out(console: ObservedConsole, port: number, size: number, value: number): void {
+    for (let n = 0; n < size; n++) {
+      const register = port + n - COM1, byte = (value >>> (8 * n)) & 0xff;
+      if (register === LCR) console.lcr = byte;
+      else if (register === MCR) console.mcr = byte;
+      else if (register === DATA && (console.lcr & LCR_DLAB) === 0 && (console.mcr & MCR_LOOP) === 0) this.output(console, byte);
+    }
+  }
+
+  /** OUTS: the elements lie in the guest's memory, which is still mapped at this moment. */
+  private stringOut(guestId: number, port: number, size: number, isRep: boolean): void {
+    const console = this.consoleOf(guestId);
+    const addressSize = recAddressSize(R[CURP]);
+    let count = 1;
+    if (isRep) {
+      count = addressSize === OPSIZE_16 ? R[RCX] & 0xffff : R[RCX] >>> 0;
+      if (addressSize !== OPSIZE_16 && addressSize !== OPSIZE_32 && R[RCX + 1] !== 0) count = MAX_ELEMENTS;
+      count = Math.min(count, MAX_ELEMENTS);
+    }
+    const step = (R[EFLAGS] & F_DF) !== 0 ? -size : size;
+    const end = (R[LA] + count * step) | 0;
+    if (this.continues(guestId, console.level, end)) return;
+    for (let n = 0; n < count; n++) {
+      let value = 0;
+      for (let byte = size - 1; byte >= 0; byte--) value = (value << 8) | peek(n * step + byte);
+      this.out(console, port, size, value);
+    }
+  }
+
+  /** True if this exit is the rest of an instruction whose elements were all taken at an earlier exit. */
+  private continues(guestId: number, level: number, end: number): boolean {
+    const cycles = cyclesAtLevel(level);
+    const before = this.strings.get(guestId);
+    this.strings.set(guestId, { ripLo: R[RIP], ripHi: R[RIP + 1], end, cycles });
+    return before !== undefined && before.ripLo === R[RIP] && before.ripHi === R[RIP + 1] && before.end === end && cycles - before.cycles <= 1;
+  }
+}
+
+/** The guest's byte at R[LA] + offset; 0 where there is no memory. Changes nothing, and reads no device. */
+function peek(offset: number): number {
+  const lo = (R[LA] >>> 0) + offset;
+  const carry = lo < 0 ? -1 : lo >= 0x100000000 ? 1 : 0;
+  const found = translateLinear(lo | 0, (R[LA + 1] + carry) | 0);
+  return found < 0 || pageCode(found | 0, Math.floor(found / 0x100000000)) < 0 ? 0 : physRead8(found);
+}
