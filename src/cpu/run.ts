@@ -5,7 +5,7 @@
  * instruction by instruction, so that every event happens at its exact instruction count.
  */
 import {
-  R, RF64, ACTIVITY, BUD, CURP, DR0, DR7, EFLAGS, F_IF, F_RF, F_TF, FAULT_KIND, INHIBIT, INHIBIT_AT, IPB, NMI_BLOCKED, PENDING_DB,
+  R, RF64, ACCESS_USER, ACTIVITY, BUD, CPL, CURP, DR0, DR7, EFLAGS, F_IF, F_RF, F_TF, FAULT_KIND, INHIBIT, INHIBIT_AT, IPB, NMI_BLOCKED, PENDING_DB,
   RIP, CODE64, CS, SEG_BASE, SIGNALS, SIG_ATTENTION, SIG_INIT, SIG_INTR, SIG_NMI, SIG_SIPI, VMX_MODE, VMX_NON_ROOT, VMX_OFF, X_DB, X_NMI,
 } from './state';
 import { INFO } from './record';
@@ -17,6 +17,7 @@ import { initBlocks, lookup, setStepping } from './engine/blocks';
 import { train } from './engine/training';
 import { deliverEvent, handleFault, EVENT_EXCEPTION, EVENT_EXTERNAL, EVENT_NMI } from './interrupts';
 import { mem8 } from './mmu/memory';
+import { updateMode } from './modes';
 import { platform } from './platform';
 import { initCpu, startBySipi } from './reset';
 import {
@@ -47,10 +48,10 @@ let interpret: Interpret = () => {
   throw new Error('the engine was not built');
 };
 
-/** Builds the engine for the present memory buffer and forgets all decoded code. */
-export function buildEngine(): void {
+/** Builds the engine for the present memory buffer and forgets all decoded code. `kindCounts`: see buildInterpreter. */
+export function buildEngine(kindCounts?: Float64Array): void {
   initBlocks(mem8.length);
-  interpret = buildInterpreter();
+  interpret = buildInterpreter(kindCounts);
   train(interpret);
 }
 
@@ -131,6 +132,8 @@ function hasInstructionBreakpoints(): boolean {
 function recover(): void {
   const p = R[CURP];
   const kind = R[FAULT_KIND];
+  // The fault may have come out of an implicit supervisor access at CPL 3.
+  if (R[ACCESS_USER] !== (R[CPL] === 3 ? 1 : 0)) updateMode();
   if (p !== 0) {
     const info = INFO[p], base = R[IPB];
     R[CURP] = 0;

@@ -23,7 +23,7 @@ export function shutdownReason(): string {
 }
 
 /** Allocates RAM and builds the engine, once per test file. */
-export function createBareCpu(megabytes = 16): void {
+export function createBareCpu(megabytes = 16, kindCounts?: Float64Array): void {
   resetPhysicalMap();
   allocateRam(megabytes << 20);
   mapRam(0, ramBytes, 0);
@@ -36,7 +36,7 @@ export function createBareCpu(megabytes = 16): void {
       shutdownDetail = detail;
     },
   });
-  buildEngine();
+  buildEngine(kindCounts);
 }
 
 function setFlatSegment(s: number, selector: number, ar: number): void {

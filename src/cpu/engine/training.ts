@@ -21,6 +21,8 @@ import { KINDS, kindId } from './kinds';
 
 /** Guest RAM that training scribbles on and clears again. */
 const AREA = 0x10000, AREA_BYTES = 0x20000;
+/** Stack (return addresses) in the lower half, data in the upper. */
+const DATA = 0x20000;
 /** A HLT for control transfers to land on. */
 const TARGET = AREA;
 const ROUNDS = 48;
@@ -51,13 +53,25 @@ function fillRegisters(round: number): void {
   R[RSP + 1] = 0;
 }
 
+/** Values that make both outcomes of comparisons with `base` happen as rounds go by. */
+function near(base: number, round: number): number {
+  return base + [0, 1, -1, 0, 100, -100, 0][round % 7];
+}
+
 function trainKind(id: number, round: number): void {
   const kind = KINDS[id];
   fillRegisters(round);
-  // Destination rAX, source rCX (or both alike), base rBX pointing into the area.
-  const d = 0, s = round & 1 ? 0 : 2, b = 6;
-  R[b] = AREA + 0x1000 * (1 + (round & 15)) + (round % 5 === 0 ? 4093 : 8 * round);
+  // Destination rAX, source rCX (or both alike), base rBX pointing into the data area.
+  const d = 0, s = round % 3 === 1 ? 0 : 2, b = 6;
+  const immediate = /^(shl|shr|sar|rol|ror)/.test(kind.name) ? 1 + ((round * 7) % (kind.name.includes('64') ? 63 : 31)) : round % 5 === 0 ? -1 : round & 15;
+  R[b] = DATA + 0x1000 * (1 + (round & 7)) + (round % 9 === 0 ? 4093 : 8 * round);
   R[b + 1] = 0;
+  if (round >= VALUES.length) {
+    R[d] = near(immediate, round);
+    R[d + 1] = R[d] >> 31;
+    R[2] = near(R[d], round + 2);
+    R[3] = round % 4 === 0 ? R[d + 1] : R[2] >> 31;
+  }
   if (/^(call|jmp)64r$/.test(kind.name)) {
     R[s] = TARGET;
     R[s + 1] = 0;
@@ -65,13 +79,13 @@ function trainKind(id: number, round: number): void {
   const at = SCRATCH_RECORDS;
   C[at - 1] = 1;
   C[at] = id | (d << 10) | (s << 17) | (b << 24);
-  for (let word = 1; word < kind.words; word++) C[at + word] = kind.name === 'easegd' || kind.name === 'easeg' ? (word === 2 ? SEG_BASE + 8 : 0) : round & 15;
+  for (let word = 1; word < kind.words; word++) C[at + word] = word === 2 && kind.name.startsWith('easeg') ? SEG_BASE + 8 : word === 1 && /m[ri]/.test(kind.name) ? 8 : immediate;
   if (kind.ends) {
-    // The last four words of a jump are links and offsets.
-    C[at + kind.words - 4] = STOP;
-    C[at + kind.words - 3] = STOP;
+    // The last four words of a jump are links and offsets; a missing link is followed to the HLT.
+    C[at + kind.words - 4] = round & 1 ? STOP : 0;
+    C[at + kind.words - 3] = round & 1 ? STOP : 0;
     C[at + kind.words - 2] = 0;
-    C[at + kind.words - 1] = 1;
+    C[at + kind.words - 1] = 0;
   }
   const next = at + kind.words;
   C[next] = kindId('jmp');
@@ -97,7 +111,9 @@ export function train(interpret: Interpret): void {
   INFO[STOP] = 1 << 12;
   const ids = HOT_KINDS.filter((name) => !UNTRAINED.has(name)).map(kindId);
   for (let round = 0; round < ROUNDS; round++) {
-    for (let at = AREA; at < AREA + AREA_BYTES; at += 8) memView.setInt32(at, TARGET, true);
+    for (let at = AREA; at < DATA; at += 8) memView.setInt32(at, TARGET, true);
+    const value = near(round & 15, round >> 1);
+    for (let at = DATA; at < AREA + AREA_BYTES; at += 4) memView.setInt32(at, value, true);
     mem8[TARGET] = 0xf4;
     if (round % 6 === 0) flushEverything();
     for (const id of ids) {

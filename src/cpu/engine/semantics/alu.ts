@@ -34,7 +34,7 @@ function compute(op: Binary, size: Size, flags: boolean): string {
     case 'sbb': {
       const add = op === 'adc';
       const x = wide ? 'xh' : 'xl', y = wide ? 'yh' : 'yl', z = wide ? 'zh' : 'zl';
-      let text = 'w=getCf();' + (add ? 'zl=xl+yl+w|0;' : 'zl=xl-yl-w|0;');
+      let text = 'w=getCf()|0;' + (add ? 'zl=xl+yl+w|0;' : 'zl=xl-yl-w|0;');
       if (wide) {
         text += add ? 'u=((xl&yl)|((xl|yl)&~zl))>>>31;zh=xh+yh+u|0;' : 'u=((~xl&yl)|((~xl|yl)&zl))>>>31;zh=xh-yh-u|0;';
       } else text += narrow(size, 'z');
@@ -83,9 +83,9 @@ function computeUnary(op: Unary, size: Size): string {
   const wide = size === 64;
   switch (op) {
     case 'inc':
-      return `R[${FX}]=getCf();zl=xl+1|0;` + (wide ? 'zh=xh+((zl===0)|0)|0;' : narrow(size, 'z')) + flagsFromResult(FK_INC, size, 'z');
+      return `R[${FX}]=getCf()|0;zl=xl+1|0;` + (wide ? 'zh=xh+((zl===0)|0)|0;' : narrow(size, 'z')) + flagsFromResult(FK_INC, size, 'z');
     case 'dec':
-      return `R[${FX}]=getCf();zl=xl-1|0;` + (wide ? 'zh=xh-((xl===0)|0)|0;' : narrow(size, 'z')) + flagsFromResult(FK_DEC, size, 'z');
+      return `R[${FX}]=getCf()|0;zl=xl-1|0;` + (wide ? 'zh=xh-((xl===0)|0)|0;' : narrow(size, 'z')) + flagsFromResult(FK_DEC, size, 'z');
     case 'neg':
       return 'zl=-xl|0;' + (wide ? 'zh=-xh-((xl!==0)|0)|0;' : narrow(size, 'z')) + 'yl=0;yh=0;' + flagsFromOperand(FK_SUB, size, 'z', 'y');
     case 'not': return 'zl=~xl;' + (wide ? 'zh=~xh;' : '');

@@ -16,7 +16,7 @@ export const JUMP_WORDS = 4;
 
 /** Goes to the taken (1) or next (2) block of the jump whose words start after P + at. */
 function follow(at: number, which: 1 | 2): string {
-  return `t=C[P+${at + which}|0];if(t===0)t=link(P+${at}|0,${which});`;
+  return `t=C[P+${at + which}|0];if(t===0)t=link(P+${at}|0,${which})|0;`;
 }
 
 function branch(test: string, at: number): string {
@@ -66,12 +66,12 @@ function transfers(size: 32 | 64): RecordKind[] {
   const bytes = size / 8;
   const push = `a=R[${RSP}]-${bytes}|0;h=(R[${RSP + 1}]-((R[${RSP}]>>>0<${bytes})|0))&R[${AMASK}];${store(size, 'yl', 'yh')}R[${RSP}]=a;R[${RSP + 1}]=h;`;
   const high = size === 64 ? 'yh' : '0';
-  const indirect = `R[${RIP}]=zl;R[${RIP + 1}]=${size === 64 ? 'zh' : '0'};t=lookup();`;
+  const indirect = `R[${RIP}]=zl;R[${RIP + 1}]=${size === 64 ? 'zh' : '0'};t=lookup()|0;`;
   // A non-canonical target is refused by the instruction itself, before it changes anything.
   const refuse = (v: string): string => (size === 64 ? `if((${v}h>>15)+1>>>0>1){R[${CURP}]=P;raiseGp(0);}` : '');
   const pop = `a=R[${RSP}];h=R[${RSP + 1}]&R[${AMASK}];${load(size, 'y')}`;
   const ret = (extra: string): string => `${pop}${refuse('y')}t=a+${extra}|0;R[${RSP + 1}]=(h+((t>>>0<a>>>0)|0))&R[${AMASK}];R[${RSP}]=t;`
-    + `R[${RIP}]=yl;R[${RIP + 1}]=${high};t=lookup();`;
+    + `R[${RIP}]=yl;R[${RIP + 1}]=${high};t=lookup()|0;`;
   return [
     { name: `call${size}`, words: 1 + JUMP_WORDS, ends: true, body: () => RETURN_ADDRESS + push + follow(0, 1) },
     {

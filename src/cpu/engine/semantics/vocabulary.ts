@@ -79,7 +79,7 @@ function tagMatches(size: Size, word: number): string {
 
 /** Loads from a, h into v. */
 export function load(size: Size, v: string): string {
-  const find = `${SLOT}if(${tagMatches(size, 0)})p=T[i+2|0]+a>>>0;else p=slowRead(a,h,${size / 8},P);`;
+  const find = `${SLOT}if(${tagMatches(size, 0)})p=T[i+2|0]+a>>>0;else p=slowRead(a,h,${size / 8},P)>>>0;`;
   return find + loadAt(size, v);
 }
 
@@ -109,7 +109,7 @@ function storeAt(size: Size, l: string, hi: string): string {
 
 /** Read-modify-write at a, h: loads into v, runs `modify`, stores l (and hi). */
 export function modifyMemory(size: Size, v: string, modify: string, l: string, hi: string): string {
-  return `${SLOT}if(${tagMatches(size, 3)})p=T[i+2|0]+a>>>0;else p=slowRmw(a,h,${size / 8},P);`
+  return `${SLOT}if(${tagMatches(size, 3)})p=T[i+2|0]+a>>>0;else p=slowRmw(a,h,${size / 8},P)>>>0;`
     + loadAt(size, v) + modify + storeAt(size, l, hi) + 'if(p>=SCRATCH)commitRmw();';
 }
 
