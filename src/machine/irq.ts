@@ -39,8 +39,8 @@ export class IrqRouter {
   isaLine(irq: number): IrqLine {
     const bit = 1 << this.sources[irq]++;
     return (level) => {
-      if (level) this.asserted[irq] |= bit;
-      else this.asserted[irq] &= ~bit;
+      if (level === ((this.asserted[irq] & bit) !== 0)) return;
+      this.asserted[irq] ^= bit;
       this.drive(irq);
     };
   }
