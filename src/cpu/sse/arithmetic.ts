@@ -5,41 +5,13 @@
 import { R, RF32, RF64, MXCSR } from '../state';
 import { C, type Handler } from '../record';
 import { copy128, set128, source128, source32, source64, target, RESULT, WORK } from './operands';
+import { packed32, packed64, scalar32, type Binary } from './specialise';
 import { RAISED, QUICK, QUICK_BITS, deliverExceptions } from './mxcsr';
 import { add32, sub32, mul32, div32, sqrt32 } from './f32';
 import { add64, sub64, mul64, div64, sqrt64, MIN_NORMAL64, MAX_FINITE64 } from './f64';
 import { FLOAT32, classify, writeQuiet, CLASS_DENORMAL, CLASS_INFINITY, CLASS_QNAN, CLASS_ZERO } from './softfloat';
 
-type Binary = (out: number, a: number, b: number) => void;
 type Unary = (out: number, a: number) => void;
-
-function packed32(p: number, f: Binary): void {
-  const s = source128(p), d = target(p);
-  R[RAISED] = 0;
-  f(RESULT, d, s);
-  f(RESULT + 1, d + 1, s + 1);
-  f(RESULT + 2, d + 2, s + 2);
-  f(RESULT + 3, d + 3, s + 3);
-  deliverExceptions();
-  copy128(d, RESULT);
-}
-
-function packed64(p: number, f: Binary): void {
-  const s = source128(p), d = target(p);
-  R[RAISED] = 0;
-  f(RESULT, d, s);
-  f(RESULT + 2, d + 2, s + 2);
-  deliverExceptions();
-  copy128(d, RESULT);
-}
-
-function scalar32(p: number, f: Binary): void {
-  const s = source32(p), d = target(p);
-  R[RAISED] = 0;
-  f(RESULT, d, s);
-  deliverExceptions();
-  R[d] = R[RESULT];
-}
 
 function scalar64(d: number, s: number, f: Binary): void {
   R[RAISED] = 0;
@@ -230,9 +202,9 @@ function estimateScalar(p: number, f: Unary): void {
 }
 
 export const arithmeticHandlers: Record<string, Handler> = {
-  addps: (p) => packed32(p, add32), subps: (p) => packed32(p, sub32), mulps: (p) => packed32(p, mul32), divps: (p) => packed32(p, div32),
-  addss: (p) => scalar32(p, add32), subss: (p) => scalar32(p, sub32), mulss: (p) => scalar32(p, mul32), divss: (p) => scalar32(p, div32),
-  addpd: (p) => packed64(p, add64), subpd: (p) => packed64(p, sub64), mulpd: (p) => packed64(p, mul64), divpd: (p) => packed64(p, div64),
+  addps: packed32(add32), subps: packed32(sub32), mulps: packed32(mul32), divps: packed32(div32),
+  addss: scalar32(add32), subss: scalar32(sub32), mulss: scalar32(mul32), divss: scalar32(div32),
+  addpd: packed64(add64), subpd: packed64(sub64), mulpd: packed64(mul64), divpd: packed64(div64),
   addsd, subsd, mulsd, divsd,
   sqrtps: sqrtPacked32, sqrtss, sqrtpd: sqrtPacked64, sqrtsd,
   addsubps, addsubpd,

@@ -185,7 +185,7 @@ function cvtdq2pd(p: number): void {
 /** MMX or memory source of CVTPI2PS and CVTPI2PD: first word. */
 function sourceMmx(p: number): number {
   if (isMemory(p)) {
-    loadMemory64(p);
+    loadMemory64(p, OPERAND);
     return OPERAND;
   }
   return mmx(C[p + 1] >> 4);

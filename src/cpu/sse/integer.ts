@@ -1,31 +1,13 @@
 /**
  * SSE2-SSE4.2 packed integer arithmetic, logic, comparison and PTEST on XMM registers (SDM 2B). Element arithmetic is
- * in swar.ts; the instructions of C string functions and memory loops are written out here, the others go through
- * wordwise(). Keys of instructions that also exist on MMX registers end in Xmm.
+ * in swar.ts; the instructions of C string functions and memory loops are written out here. Keys of instructions that also exist on MMX registers end in Xmm.
  */
 import { R, F_CF, F_ZF } from '../state';
 import type { Handler } from '../record';
 import { setStatusFlags } from '../flags';
 import { copy128, set128, source128, target, RESULT } from './operands';
+import { wordwise, wordwiseUnary } from './specialise';
 import * as swar from './swar';
-
-/** target = f(target, source), word by word. */
-function wordwise(p: number, f: (a: number, b: number) => number): void {
-  const s = source128(p), d = target(p);
-  R[d] = f(R[d], R[s]);
-  R[d + 1] = f(R[d + 1], R[s + 1]);
-  R[d + 2] = f(R[d + 2], R[s + 2]);
-  R[d + 3] = f(R[d + 3], R[s + 3]);
-}
-
-/** target = f(source), word by word. */
-function wordwiseUnary(p: number, f: (a: number) => number): void {
-  const s = source128(p), d = target(p);
-  R[d] = f(R[s]);
-  R[d + 1] = f(R[s + 1]);
-  R[d + 2] = f(R[s + 2]);
-  R[d + 3] = f(R[s + 3]);
-}
 
 // --- Logic (also ANDPS, ORPD, ...) ---
 
@@ -255,46 +237,46 @@ export const integerHandlers: Record<string, Handler> = {
   pcmpeqbXmm: pcmpeqb, pminubXmm: pminub, psubbXmm: psubb,
   padddXmm: paddd, psubdXmm: psubd, pcmpeqdXmm: pcmpeqd, pcmpgtdXmm: pcmpgtd,
   paddqXmm: paddq, psubqXmm: psubq, pcmpeqq, pcmpgtq,
-  paddbXmm: (p) => wordwise(p, swar.addBytes),
-  paddwXmm: (p) => wordwise(p, swar.addWords),
-  psubwXmm: (p) => wordwise(p, swar.subWords),
-  paddsbXmm: (p) => wordwise(p, swar.addBytesSaturated),
-  paddswXmm: (p) => wordwise(p, swar.addWordsSaturated),
-  paddusbXmm: (p) => wordwise(p, swar.addBytesUnsignedSaturated),
-  padduswXmm: (p) => wordwise(p, swar.addWordsUnsignedSaturated),
-  psubsbXmm: (p) => wordwise(p, swar.subBytesSaturated),
-  psubswXmm: (p) => wordwise(p, swar.subWordsSaturated),
-  psubusbXmm: (p) => wordwise(p, swar.subBytesUnsignedSaturated),
-  psubuswXmm: (p) => wordwise(p, swar.subWordsUnsignedSaturated),
-  pcmpeqwXmm: (p) => wordwise(p, swar.equalWords),
-  pcmpgtbXmm: (p) => wordwise(p, swar.greaterBytes),
-  pcmpgtwXmm: (p) => wordwise(p, swar.greaterWords),
-  pavgbXmm: (p) => wordwise(p, swar.averageBytes),
-  pavgwXmm: (p) => wordwise(p, swar.averageWords),
-  pmaxubXmm: (p) => wordwise(p, swar.maxBytesUnsigned),
-  pminswXmm: (p) => wordwise(p, swar.minWords),
-  pmaxswXmm: (p) => wordwise(p, swar.maxWords),
-  pminsb: (p) => wordwise(p, swar.minBytes),
-  pmaxsb: (p) => wordwise(p, swar.maxBytes),
-  pminuw: (p) => wordwise(p, swar.minWordsUnsigned),
-  pmaxuw: (p) => wordwise(p, swar.maxWordsUnsigned),
-  pminsd: (p) => wordwise(p, minDoubleword),
-  pmaxsd: (p) => wordwise(p, maxDoubleword),
-  pminud: (p) => wordwise(p, minDoublewordUnsigned),
-  pmaxud: (p) => wordwise(p, maxDoublewordUnsigned),
-  pabsbXmm: (p) => wordwiseUnary(p, swar.absBytes),
-  pabswXmm: (p) => wordwiseUnary(p, swar.absWords),
-  pabsdXmm: (p) => wordwiseUnary(p, absDoubleword),
-  psignbXmm: (p) => wordwise(p, swar.signBytes),
-  psignwXmm: (p) => wordwise(p, swar.signWords),
-  psigndXmm: (p) => wordwise(p, signDoubleword),
-  pmullwXmm: (p) => wordwise(p, swar.multiplyLowWords),
-  pmulhwXmm: (p) => wordwise(p, swar.multiplyHighWords),
-  pmulhuwXmm: (p) => wordwise(p, swar.multiplyHighWordsUnsigned),
-  pmulhrswXmm: (p) => wordwise(p, swar.multiplyRoundWords),
-  pmaddwdXmm: (p) => wordwise(p, swar.multiplyAddWords),
-  pmaddubswXmm: (p) => wordwise(p, swar.multiplyAddBytes),
-  pmulld: (p) => wordwise(p, Math.imul),
+  paddbXmm: wordwise(swar.addBytes),
+  paddwXmm: wordwise(swar.addWords),
+  psubwXmm: wordwise(swar.subWords),
+  paddsbXmm: wordwise(swar.addBytesSaturated),
+  paddswXmm: wordwise(swar.addWordsSaturated),
+  paddusbXmm: wordwise(swar.addBytesUnsignedSaturated),
+  padduswXmm: wordwise(swar.addWordsUnsignedSaturated),
+  psubsbXmm: wordwise(swar.subBytesSaturated),
+  psubswXmm: wordwise(swar.subWordsSaturated),
+  psubusbXmm: wordwise(swar.subBytesUnsignedSaturated),
+  psubuswXmm: wordwise(swar.subWordsUnsignedSaturated),
+  pcmpeqwXmm: wordwise(swar.equalWords),
+  pcmpgtbXmm: wordwise(swar.greaterBytes),
+  pcmpgtwXmm: wordwise(swar.greaterWords),
+  pavgbXmm: wordwise(swar.averageBytes),
+  pavgwXmm: wordwise(swar.averageWords),
+  pmaxubXmm: wordwise(swar.maxBytesUnsigned),
+  pminswXmm: wordwise(swar.minWords),
+  pmaxswXmm: wordwise(swar.maxWords),
+  pminsb: wordwise(swar.minBytes),
+  pmaxsb: wordwise(swar.maxBytes),
+  pminuw: wordwise(swar.minWordsUnsigned),
+  pmaxuw: wordwise(swar.maxWordsUnsigned),
+  pminsd: wordwise(minDoubleword),
+  pmaxsd: wordwise(maxDoubleword),
+  pminud: wordwise(minDoublewordUnsigned),
+  pmaxud: wordwise(maxDoublewordUnsigned),
+  pabsbXmm: wordwiseUnary(swar.absBytes),
+  pabswXmm: wordwiseUnary(swar.absWords),
+  pabsdXmm: wordwiseUnary(absDoubleword),
+  psignbXmm: wordwise(swar.signBytes),
+  psignwXmm: wordwise(swar.signWords),
+  psigndXmm: wordwise(signDoubleword),
+  pmullwXmm: wordwise(swar.multiplyLowWords),
+  pmulhwXmm: wordwise(swar.multiplyHighWords),
+  pmulhuwXmm: wordwise(swar.multiplyHighWordsUnsigned),
+  pmulhrswXmm: wordwise(swar.multiplyRoundWords),
+  pmaddwdXmm: wordwise(swar.multiplyAddWords),
+  pmaddubswXmm: wordwise(swar.multiplyAddBytes),
+  pmulld: wordwise(Math.imul),
   pmuludqXmm: pmuludq, pmuldq, psadbwXmm: psadbw,
   phaddwXmm: (p) => horizontalWords(p, sumOfPair),
   phsubwXmm: (p) => horizontalWords(p, differenceOfPair),

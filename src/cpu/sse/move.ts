@@ -5,14 +5,13 @@
  */
 import { R, LA, MEMHI, EAT, RDI } from '../state';
 import { C, recAddressSize, recSegment, type Handler } from '../record';
-import { checkCanonical, segmentAddress, memoryAddress, readRm32, readRm64, writeRm32, writeRm64 } from '../operands';
-import { load64, load128, probeWrite, store8, store32, store64 } from '../mmu/access';
-import { raiseGp } from '../fault';
+import { checkCanonical, segmentAddress, readRm32, readRm64, writeRm32, writeRm64 } from '../operands';
+import { probeWrite, store8 } from '../mmu/access';
 import { advance } from '../fpu/memory';
 import { reportPendingError } from '../fpu/stack';
 import { enterMmxState } from '../mmx/operands';
 import {
-  copy128, enterSse, isMemory, loadMemory32, mmx, rmRegister, setMmx, source128,
+  copy128, enterSse, isMemory, loadAligned, loadMemory32, loadMemory64, loadUnaligned, mmx, rmRegister, setMmx, source128,
   source64, storeAligned, storeMemory32, storeMemory64, storeUnaligned, target,
 } from './operands';
 import { signMaskBytes } from './swar';
@@ -20,20 +19,15 @@ import { signMaskBytes } from './swar';
 function moveAligned(p: number): void {
   enterSse();
   const d = target(p);
-  if (isMemory(p)) {
-    memoryAddress(p, 16, false);
-    if ((R[LA] & 15) !== 0) raiseGp(0);
-    load128(R[LA], R[LA + 1], d);
-  } else copy128(d, rmRegister(p));
+  if (isMemory(p)) loadAligned(p, d);
+  else copy128(d, rmRegister(p));
 }
 
 function moveUnaligned(p: number): void {
   enterSse();
   const d = target(p);
-  if (isMemory(p)) {
-    memoryAddress(p, 16, false);
-    load128(R[LA], R[LA + 1], d);
-  } else copy128(d, rmRegister(p));
+  if (isMemory(p)) loadUnaligned(p, d);
+  else copy128(d, rmRegister(p));
 }
 
 function moveAlignedStore(p: number): void {
@@ -69,9 +63,7 @@ function movsd(p: number): void {
   enterSse();
   const d = target(p);
   if (isMemory(p)) {
-    memoryAddress(p, 8, false);
-    R[d] = load64(R[LA], R[LA + 1]);
-    R[d + 1] = R[MEMHI];
+    loadMemory64(p, d);
     R[d + 2] = 0;
     R[d + 3] = 0;
   } else {
@@ -95,19 +87,13 @@ function movsdStore(p: number): void {
 /** MOVLPS, MOVLPD from memory. */
 function moveLow(p: number): void {
   enterSse();
-  memoryAddress(p, 8, false);
-  const d = target(p);
-  R[d] = load64(R[LA], R[LA + 1]);
-  R[d + 1] = R[MEMHI];
+  loadMemory64(p, target(p));
 }
 
 /** MOVHPS, MOVHPD from memory. */
 function moveHigh(p: number): void {
   enterSse();
-  memoryAddress(p, 8, false);
-  const d = target(p);
-  R[d + 2] = load64(R[LA], R[LA + 1]);
-  R[d + 3] = R[MEMHI];
+  loadMemory64(p, target(p) + 2);
 }
 
 function moveLowStore(p: number): void {
@@ -256,14 +242,11 @@ function pmovmskb(p: number): void {
 
 /** MOVNTI: not an SSE-state instruction, so CR0.EM and CR0.TS do not matter. */
 function movnti(p: number): void {
-  memoryAddress(p, 4, true);
-  store32(R[LA], R[LA + 1], R[(C[p + 1] & 15) << 1]);
+  storeMemory32(p, R[(C[p + 1] & 15) << 1]);
 }
 
 function movnti64(p: number): void {
-  memoryAddress(p, 8, true);
-  const n = (C[p + 1] & 15) << 1;
-  store64(R[LA], R[LA + 1], R[n], R[n + 1]);
+  storeMemory64(p, (C[p + 1] & 15) << 1);
 }
 
 /** MASKMOVDQU: bytes of reg whose mask byte (in rm) has bit 7 set go to DS:rDI. A zero mask accesses nothing. */

@@ -5,7 +5,7 @@ import { R, RF32, MXCSR, XMM } from '../../../src/cpu/state';
 import { sseHandlers } from '../../../src/cpu/sse';
 import { Random, enableSse } from './oracle';
 
-vi.mock('../../../src/cpu/mmu/access', async () => (await import('./oracle')).mockAccess());
+vi.mock('../../../src/cpu/mmu/access', async () => (await import('./mock-access')).mockAccess());
 
 /** Runs the packed form on four words: XMM1 = op(XMM2). */
 function run(key: string, words: readonly number[]): number[] {

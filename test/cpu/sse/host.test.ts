@@ -4,7 +4,7 @@ import { parseRows, type OpcodeRow } from '../../../src/cpu/opcodes/rows';
 import { SSE_ROWS } from '../../../src/cpu/opcodes/sse';
 import { compareForms, formsOf, hasOracle, AT_MXCSR, AT_RAX, type Form, type Random } from './oracle';
 
-vi.mock('../../../src/cpu/mmu/access', async () => (await import('./oracle')).mockAccess());
+vi.mock('../../../src/cpu/mmu/access', async () => (await import('./mock-access')).mockAccess());
 
 const rows = parseRows(SSE_ROWS).filter((row) => row.map !== 0);
 

@@ -2,7 +2,7 @@
  * Runs SSE instruction forms on the host CPU (test/host/sse-oracle.c) and on the handlers, and compares all registers.
  *
  * Fixed operands: XMM1 (or ECX, MM1) in ModRM.reg, XMM2 (or EAX, MM2) in ModRM.rm, memory at [rdi]. The machine code
- * comes from the opcode rows, so the comparison checks the encodings too. Test files mock mmu/access with mockAccess().
+ * comes from the opcode rows, so the comparison checks the encodings too. Test files mock mmu/access with mock-access.ts.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
@@ -10,9 +10,10 @@ import { C } from '../../../src/cpu/record';
 import { FAULT } from '../../../src/cpu/fault';
 import { getStatusFlags, setFlags } from '../../../src/cpu/flags';
 import {
-  R, AMASK, CODE64, CR0, CR4, FAULT_ERROR, FAULT_VECTOR, FP_MANT, MEMHI, MODE, MXCSR, RAX, RCX, RDI, RDX, XMM, X_GP, X_XM, CR4_OSFXSR,
+  R, AMASK, CODE64, CR0, CR4, FAULT_ERROR, FAULT_VECTOR, FP_MANT, MODE, MXCSR, RAX, RCX, RDI, RDX, XMM, X_GP, X_XM, CR4_OSFXSR,
   CR4_OSXMMEXCPT, F_STATUS,
 } from '../../../src/cpu/state';
+import { MEMORY_BASE, memory } from './mock-access';
 import type { OpcodeRow } from '../../../src/cpu/opcodes/rows';
 import { sseHandlers } from '../../../src/cpu/sse';
 
@@ -20,39 +21,6 @@ import { sseHandlers } from '../../../src/cpu/sse';
 export const CASE_BYTES = 144;
 export const AT_XMM = 16, AT_MEMORY = 64, AT_RAX = 80, AT_MM1 = 104, AT_MXCSR = 120, AT_SIGNAL = 124, AT_FLAGS = 128;
 const SIGFPE = 8, SIGSEGV = 11;
-
-/** Linear address of the memory operand. */
-const MEMORY_BASE = 0x1000;
-const memory = new DataView(new ArrayBuffer(64));
-
-/** The functions of src/cpu/mmu/access.ts over the one memory operand. */
-export function mockAccess(): Record<string, unknown> {
-  const at = (lo: number): number => lo - MEMORY_BASE;
-  return {
-    load8: (lo: number) => memory.getUint8(at(lo)),
-    load16: (lo: number) => memory.getUint16(at(lo), true),
-    load32: (lo: number) => memory.getInt32(at(lo), true),
-    load64: (lo: number) => {
-      R[MEMHI] = memory.getInt32(at(lo) + 4, true);
-      return memory.getInt32(at(lo), true);
-    },
-    load128: (lo: number, _hi: number, word: number) => {
-      for (let i = 0; i < 4; i++) R[word + i] = memory.getInt32(at(lo) + 4 * i, true);
-    },
-    store8: (lo: number, _hi: number, v: number) => memory.setUint8(at(lo), v),
-    store16: (lo: number, _hi: number, v: number) => memory.setUint16(at(lo), v, true),
-    store32: (lo: number, _hi: number, v: number) => memory.setInt32(at(lo), v, true),
-    store64: (lo: number, _hi: number, v: number, w: number) => {
-      memory.setInt32(at(lo), v, true);
-      memory.setInt32(at(lo) + 4, w, true);
-    },
-    store128: (lo: number, _hi: number, word: number) => {
-      for (let i = 0; i < 4; i++) memory.setInt32(at(lo) + 4 * i, R[word + i], true);
-    },
-    probeRead: () => undefined,
-    probeWrite: () => undefined,
-  };
-}
 
 /** A deterministic source of words (xorshift). */
 export class Random {

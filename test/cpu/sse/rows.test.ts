@@ -3,7 +3,7 @@ import { parseRows } from '../../../src/cpu/opcodes/rows';
 import { SSE_ROWS } from '../../../src/cpu/opcodes/sse';
 import { sseHandlers } from '../../../src/cpu/sse';
 
-vi.mock('../../../src/cpu/mmu/access', async () => (await import('./oracle')).mockAccess());
+vi.mock('../../../src/cpu/mmu/access', async () => (await import('./mock-access')).mockAccess());
 
 const rows = parseRows(SSE_ROWS);
 

@@ -10,7 +10,7 @@ import { sseHandlers } from '../../../src/cpu/sse';
 import { load8, load32, store32 } from '../../../src/cpu/mmu/access';
 import { enableSse } from './oracle';
 
-vi.mock('../../../src/cpu/mmu/access', async () => (await import('./oracle')).mockAccess());
+vi.mock('../../../src/cpu/mmu/access', async () => (await import('./mock-access')).mockAccess());
 
 const BASE = 0x1000;
 

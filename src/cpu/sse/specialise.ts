@@ -1,0 +1,56 @@
+/**
+ * Handlers that share their text but not their machine code. V8 inlines a call only where one function is ever called, so a common
+ * helper that takes the element operation as an argument pays two to three times the price per element; a copy of
+ * the helper for each instruction does not. The text is compiled once, when the module loads.
+ */
+import { R, MXCSR } from '../state';
+import type { Handler } from '../record';
+import { copy128, source128, source32, target, RESULT } from './operands';
+import { RAISED, deliverExceptions } from './mxcsr';
+
+const SCOPE = { R, MXCSR, RESULT, RAISED, copy128, source128, source32, target, deliverExceptions };
+
+let copies = 0;
+
+/**
+ * Compiles `(p) => { body }` with the names of SCOPE and `f` in view. The number in the script's name makes every text different: V8 would
+ * recognise equal ones and share what it learns about them.
+ */
+function compile(body: string, f: unknown): Handler {
+  const names = Object.keys(SCOPE);
+  const make = new Function(...names, 'f', `"use strict";return function(p){${body}}\n//# sourceURL=nestbox-sse-${copies++}.js`) as (...values: readonly unknown[]) => Handler;
+  return make(...Object.values(SCOPE), f);
+}
+
+/** target = f(target, source), word by word. */
+export function wordwise(f: (a: number, b: number) => number): Handler {
+  return compile(`const s=source128(p),d=target(p);
+R[d]=f(R[d],R[s]);R[d+1]=f(R[d+1],R[s+1]);R[d+2]=f(R[d+2],R[s+2]);R[d+3]=f(R[d+3],R[s+3]);`, f);
+}
+
+/** target = f(source), word by word. */
+export function wordwiseUnary(f: (a: number) => number): Handler {
+  return compile('const s=source128(p),d=target(p);R[d]=f(R[s]);R[d+1]=f(R[s+1]);R[d+2]=f(R[s+2]);R[d+3]=f(R[s+3]);', f);
+}
+
+/** An element operation of f32.ts or f64.ts: the result to word `out`, from the elements at words a and b. */
+export type Binary = (out: number, a: number, b: number) => void;
+
+/** target = target op source, four binary32 elements. */
+export function packed32(f: Binary): Handler {
+  return compile(`const s=source128(p),d=target(p);R[RAISED]=0;
+f(RESULT,d,s);f(RESULT+1,d+1,s+1);f(RESULT+2,d+2,s+2);f(RESULT+3,d+3,s+3);
+deliverExceptions();copy128(d,RESULT);`, f);
+}
+
+/** target = target op source, two binary64 elements. */
+export function packed64(f: Binary): Handler {
+  return compile(`const s=source128(p),d=target(p);R[RAISED]=0;
+f(RESULT,d,s);f(RESULT+2,d+2,s+2);
+deliverExceptions();copy128(d,RESULT);`, f);
+}
+
+/** target = target op source, the low binary32 element. */
+export function scalar32(f: Binary): Handler {
+  return compile('const s=source32(p),d=target(p);R[RAISED]=0;f(RESULT,d,s);deliverExceptions();R[d]=R[RESULT];', f);
+}
