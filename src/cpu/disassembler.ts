@@ -10,7 +10,7 @@ import { ALL_ROWS } from './opcodes/table';
 import type { OpcodeRow } from './opcodes/table';
 import { operandKind, registerName, generalRegisterName, widthBits, SEGMENT_NAMES } from './opcodes/operand-kinds';
 import type { OperandKind } from './opcodes/operand-kinds';
-import { SIZED_BY_ADDRESS, SIZED_BY_OPERAND, STRING_MNEMONICS, STRING_SUFFIX } from './opcodes/mnemonics';
+import { SIZED_BY_ADDRESS, SIZED_BY_OPERAND, SIZE_SILENT, STRING_MNEMONICS, STRING_SUFFIX, storesWord } from './opcodes/mnemonics';
 
 export interface DisassembledInstruction {
   /** Bytes it takes; 1 for bytes that are no instruction. */
@@ -61,7 +61,9 @@ class Formatter {
     let mnemonic = row.mnemonic;
     if (isString) {
       const element = kinds.find((kind) => kind.role === 'source' || kind.role === 'destination');
-      if (element !== undefined) mnemonic += STRING_SUFFIX[widthBits(element.width, this.operandBits)] ?? '';
+      const bits = element === undefined ? 0 : widthBits(element.width, this.operandBits);
+      // INS and OUTS have no 64-bit elements.
+      mnemonic += STRING_SUFFIX[bits === 64 && kinds.some((kind) => kind.role === 'fixed' && kind.number === 2) ? 32 : bits] ?? '';
     } else {
       mnemonic = SIZED_BY_OPERAND[mnemonic]?.[D[D_OPSIZE]] ?? SIZED_BY_ADDRESS[mnemonic]?.[D[D_ADSIZE]] ?? mnemonic;
       for (const kind of kinds) if (kind.role !== 'one' || row.operands.length === 2) operands.push(this.operand(kind));
@@ -82,8 +84,8 @@ class Formatter {
       if (D[D_SEGMENT] !== 3) text += `${SEGMENT_NAMES[D[D_SEGMENT]]} `;
       if (this.addressBits !== this.bits) text += `a${this.addressBits} `;
     }
-    if (this.row.operands.length === 0 && (this.row.default64 || this.row.mnemonic === 'ret') && SIZED_BY_OPERAND[this.row.mnemonic] === undefined
-      && this.operandBits !== this.bits) text += `o${this.operandBits} `;
+    const usual = this.bits === 64 && (this.row.default64 || this.row.forced64) ? 64 : this.bits === 16 ? 16 : 32;
+    if (SIZE_SILENT.includes(this.row.mnemonic) && this.operandBits !== usual) text += `o${this.operandBits} `;
     return text;
   }
 
@@ -137,9 +139,16 @@ class Formatter {
     return D[D_SEGMENT] === usual ? '' : `${SEGMENT_NAMES[D[D_SEGMENT]]}:`;
   }
 
+  /** True when another operand shows the size of the memory operand, or nothing but 128 bits is possible. */
+  private sizeIsPlain(kind: OperandKind, width: number): boolean {
+    return width === 128 || this.row.operands.map(operandKind).some((other) => other.registers === 'general' && other.role !== 'rm'
+      && widthBits(other.width, this.operandBits) === width && other.width === kind.width);
+  }
+
   private memory(kind: OperandKind, bits: number): string {
     const base = D[D_BASE], index = D[D_INDEX], disp = D[D_DISP];
-    let keyword = SIZE_KEYWORDS[bits] !== undefined ? `${SIZE_KEYWORDS[bits]} ` : '';
+    const width = storesWord(this.row.mnemonic, this.row.operands) ? 16 : bits;
+    let keyword = SIZE_KEYWORDS[width] !== undefined && !this.sizeIsPlain(kind, width) ? `${SIZE_KEYWORDS[width]} ` : '';
     if (kind.width === 'far') keyword = `${this.operandBits === this.bits ? '' : `${SIZE_KEYWORDS[this.operandBits]} `}far `;
     const segment = this.segment(base === 4 || base === 5 ? 2 : 3);
     if (base === 17) {

@@ -31,9 +31,17 @@ const CONDITION_ALIASES: Record<string, string> = {
 
 /** Other spellings -> row mnemonic. */
 export const ALIASES = new Map<string, string>([
-  ['sal', 'shl'], ['xlatb', 'xlat'], ['loopz', 'loope'], ['loopnz', 'loopne'], ['retn', 'ret'], ['ud2a', 'ud2'], ['wait', 'fwait'],
-  ['int1', 'icebp'],
+  ['sal', 'shl'], ['xlatb', 'xlat'], ['loopz', 'loope'], ['loopnz', 'loopne'], ['retn', 'ret'], ['wait', 'fwait'],
+  ['icebp', 'int1'],
 ]);
 for (const [alias, suffix] of Object.entries(CONDITION_ALIASES)) {
   for (const stem of ['j', 'set', 'cmov']) ALIASES.set(stem + alias, stem + suffix);
 }
+
+/** Rows that store a selector or status word: a register takes the operand size, memory always 16 bits. */
+export function storesWord(mnemonic: string, operands: readonly string[]): boolean {
+  return mnemonic === 'sldt' || mnemonic === 'str' || mnemonic === 'smsw' || (mnemonic === 'mov' && operands[1] === 'Sw');
+}
+
+/** Instructions without operands whose operand size shows in nothing else. */
+export const SIZE_SILENT: readonly string[] = ['ret', 'retf', 'sysret', 'sysexit', 'leave', 'enter'];

@@ -6,8 +6,8 @@ import { ALL_ROWS, MAP_0F, MAP_0F38, MAP_0F3A, MODRM_DIGIT, MODRM_FIXED, MODRM_N
 import type { OpcodeRow } from '../../cpu/opcodes/table';
 import { operandKind, widthBits } from '../../cpu/opcodes/operand-kinds';
 import type { OperandKind } from '../../cpu/opcodes/operand-kinds';
-import { ALIASES, SIZED_BY_ADDRESS, SIZED_BY_OPERAND, STRING_MNEMONICS, STRING_SUFFIX } from '../../cpu/opcodes/mnemonics';
-import { mistake } from './errors';
+import { ALIASES, SIZED_BY_ADDRESS, SIZED_BY_OPERAND, STRING_MNEMONICS, STRING_SUFFIX, storesWord } from '../../cpu/opcodes/mnemonics';
+import { mistake, SourceError } from './errors';
 import type { Address, Operand } from './operands';
 import type { Register } from './registers';
 
@@ -34,7 +34,7 @@ function buildForms(): void {
     const kinds = row.operands.map(operandKind);
     const element = kinds.find((kind) => kind.role === 'source' || kind.role === 'destination');
     if (element !== undefined && STRING_MNEMONICS.includes(row.mnemonic)) {
-      for (const bits of element.width === 8 ? [8] : element.width === 'z' ? [16, 32] : [16, 32, 64]) addForm(row.mnemonic + STRING_SUFFIX[bits], row, bits, 0, []);
+      for (const bits of element.width === 8 ? [8] : kinds.some((kind) => kind.role === 'fixed' && kind.number === 2) ? [16, 32] : [16, 32, 64]) addForm(row.mnemonic + STRING_SUFFIX[bits], row, bits, 0, []);
       continue;
     }
     const byOperand = SIZED_BY_OPERAND[row.mnemonic], byAddress = SIZED_BY_ADDRESS[row.mnemonic];
@@ -74,6 +74,8 @@ interface Candidate {
   readonly bytes: number[];
   /** Width of a memory operand without size keyword, 0 if the operands say it or there is none. */
   readonly guessedBits: number;
+  /** The row wants REX.W: among equals the others go first. */
+  readonly wide: boolean;
 }
 
 const SEGMENT_PREFIX = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
@@ -83,24 +85,30 @@ export function encode(name: string, operands: readonly Operand[], prefixes: Ins
   const mnemonic = ALIASES.get(name) ?? name;
   const list = forms.get(mnemonic) ?? mistake(`unknown instruction ${name}`);
   const candidates: Candidate[] = [];
+  let problem: SourceError | undefined;
   for (const variant of operandVariants(mnemonic, operands, prefixes)) {
     for (const form of list) {
       if (form.kinds.length !== variant.operands.length) continue;
       if (context.bits === 64 ? form.row.invalid64 : form.row.only64) continue;
       for (const operandBits of operandSizes(form, variant.prefixes, context.bits)) {
-        const candidate = encodeForm(form, operandBits, variant.operands, variant.prefixes, context);
-        if (candidate !== undefined) candidates.push(candidate);
+        try {
+          const candidate = encodeForm(form, operandBits, variant.operands, variant.prefixes, context);
+          if (candidate !== undefined) candidates.push(candidate);
+        } catch (error) {
+          if (!(error instanceof SourceError)) throw error;
+          problem ??= error;
+        }
       }
     }
     if (candidates.length > 0) break;
   }
-  if (candidates.length === 0) mistake(explain(name, list, operands, context.bits));
-  const guesses = new Set(candidates.map((candidate) => candidate.guessedBits));
+  if (candidates.length === 0) throw problem ?? new SourceError(explain(name, list, operands, context.bits));
+  const guesses = new Set(candidates.map((candidate) => candidate.guessedBits).filter((bits) => bits !== 0));
   if (guesses.size > 1) mistake('the size of the memory operand is not clear: write byte, word, dword or qword before it');
   let best: Candidate | undefined;
   for (const candidate of candidates) {
     if (candidate.bytes.length < context.least) continue;
-    if (best === undefined || candidate.bytes.length < best.bytes.length) best = candidate;
+    if (best === undefined || candidate.bytes.length < best.bytes.length || (candidate.bytes.length === best.bytes.length && best.wide && !candidate.wide)) best = candidate;
   }
   return (best ?? candidates[candidates.length - 1]).bytes;
 }
@@ -122,6 +130,14 @@ function operandVariants(
     variants.push({ operands: changed, prefixes });
   };
   const [first, second] = operands;
+  // The upper half of a 64-bit register is cleared by a 32-bit write, which takes fewer bytes.
+  if (first?.kind === 'register' && first.register.registers === 'general' && first.register.bits === 64) {
+    const low: Operand = { ...first, register: resized(first.register, 32) };
+    const small = second?.kind === 'immediate' && !second.strict && second.size === 0 && (!second.known || (second.value >= 0n && second.value <= 0xffffffffn));
+    const selector = second?.kind === 'register' && second.register.registers === 'segment';
+    if (mnemonic === 'mov' && (small || selector)) variants.unshift({ operands: [low, second], prefixes });
+    if (mnemonic === 'sldt' && operands.length === 1) variants.unshift({ operands: [low], prefixes });
+  }
   if (operands.length === 2 && (mnemonic === 'xchg' || mnemonic === 'test')) add([second, first]);
   if (operands.length === 2 && mnemonic === 'imul' && second.kind === 'immediate') add([first, first, second]);
   if (operands.length === 2 && mnemonic.startsWith('loop') && second.kind === 'register') {
@@ -139,7 +155,7 @@ function operandVariants(
   }
   if (operands.length === 2 && first.kind === 'register' && second.kind === 'register' && mnemonic === 'mov') {
     // MOV with a segment register moves 16 bits, whatever the width of the general register's name.
-    if (first.register.registers === 'segment' && second.register.registers === 'general') add([first, { ...second, register: narrow(second.register) }]);
+    if (first.register.registers === 'segment' && second.register.registers === 'general') add([first, { ...second, register: resized(second.register, 16) }]);
   }
   return variants;
 }
@@ -148,8 +164,8 @@ function register(name: string, registers: Register['registers'], number: number
   return { kind: 'register', register: { name, registers, number, bits, rex: '' }, to: false };
 }
 
-function narrow(wide: Register): Register {
-  return { ...wide, bits: 16, rex: '' };
+function resized(one: Register, bits: number): Register {
+  return { ...one, bits, rex: '' };
 }
 
 /** Operand sizes to try, the one without prefix first. */
@@ -160,6 +176,7 @@ function operandSizes(form: Form, prefixes: InstructionPrefixes, bits: number): 
   let possible: readonly number[];
   if (bits === 64 && row.forced64) possible = [64];
   else if (bits === 64 && row.default64) possible = [64, 16];
+  else if (row.mnemonic === 'bswap') possible = bits === 64 ? [32, 64] : [32];
   else if (row.rexW === 1) possible = bits === 64 ? [64] : [];
   else if (row.prefix === '66' || row.prefix === 'NP') possible = bits === 64 && row.rexW < 0 ? [usual, 64] : [usual];
   else if (bits === 64 && row.rexW < 0) possible = [32, 16, 64];
@@ -180,7 +197,7 @@ interface Parts {
   opcodeRegister: number;
   address: Address | undefined;
   immediates: { value: bigint; bytes: number }[];
-  relative: { target: bigint; bytes: number } | undefined;
+  relative: { target: bigint; known: boolean; bytes: number } | undefined;
   moffs: bigint | undefined;
   guessedBits: number;
 }
@@ -215,10 +232,18 @@ function place(kind: OperandKind, operand: Operand, operandBits: number, form: F
     case 'memory': {
       if (!kind.memory) return false;
       const isFar = kind.width === 'far';
-      if (isFar ? !operand.far && form.row.mnemonic !== 'les' && !/^l[dsfg]s$/.test(form.row.mnemonic) : operand.far) return false;
+      // LDS and the like need no `far`: their register has the size.
+      const isPointerLoad = /^l[defgs]s$/.test(form.row.mnemonic);
+      if (isFar ? !operand.far && !isPointerLoad : operand.far) return false;
+      if (storesWord(form.row.mnemonic, form.row.operands)) {
+        if ((operand.size !== 0 && operand.size !== 16) || operandBits !== (context.bits === 16 ? 16 : 32)) return false;
+        parts.rm = operand;
+        parts.address = operand.address;
+        return true;
+      }
       const width = isFar ? operandBits : bits;
       if (operand.size !== 0 && width !== 0 && operand.size !== width) return false;
-      if (operand.size === 0 && width !== 0 && !pinsWidth(form, kind)) {
+      if (operand.size === 0 && width !== 0 && !isPointerLoad && !pinsWidth(form, kind)) {
         const usual = context.bits === 64 && (form.row.default64 || form.row.forced64) ? 64 : context.bits === 16 ? 16 : 32;
         // Branches, stack instructions and far pointers have a usual size; so has what only comes in 32 and 64 bits.
         const hasUsual = isFar || form.row.default64 || form.row.forced64 || kind.width === 'y';
@@ -229,7 +254,7 @@ function place(kind: OperandKind, operand: Operand, operandBits: number, form: F
       if (kind.role === 'moffs') {
         if (address.base !== undefined || address.index !== undefined || address.ripRelative) return false;
         // In 64-bit code the full offset is meant only when it is written [qword x].
-        if (context.bits === 64 && !(address.bits === 64 && operand.address.known && !fits32(address.displacement))) return false;
+        if (context.bits === 64 && !(address.bits === 64 && address.sized)) return false;
         parts.moffs = address.displacement;
         parts.address = address;
         return true;
@@ -253,7 +278,7 @@ function placeRegister(kind: OperandKind, register: Register, bits: number, form
   if (context.bits !== 64 && (register.number > 7 && register.registers !== 'control' || register.bits === 64 && register.registers === 'general' || register.rex === 'needed')) return false;
   if (register.rex === 'needed') parts.rexNeeded = true;
   if (register.rex === 'forbidden') parts.rexForbidden = true;
-  const number = register.rex === 'forbidden' ? register.number : register.number;
+  const { number } = register;
   switch (kind.role) {
     case 'fixed': return kind.number === number;
     case 'rm':
@@ -292,7 +317,7 @@ function placeImmediate(
       if (kind.width === 8 ? operand.distance === 'near' : operand.distance === 'short') return false;
       if (operand.distance === 'far') return false;
       if (kind.width !== 8 && operandBits !== (size !== 0 ? size : context.bits)) return false;
-      parts.relative = { target: value, bytes: kind.width === 8 ? 1 : operandBits === 16 ? 2 : 4 };
+      parts.relative = { target: value, known, bytes: kind.width === 8 ? 1 : operandBits === 16 ? 2 : 4 };
       return true;
     }
     case 'immediate': break;
@@ -345,7 +370,6 @@ function assembleBytes(form: Form, operandBits: number, parts: Parts, prefixes: 
   const addressBits = address?.bits ?? (form.addressBits || prefixes.addressBits || context.bits);
   if (context.bits === 64 ? addressBits === 16 : addressBits === 64) return undefined;
   if (address !== undefined && address.segment >= 0) bytes.push(SEGMENT_PREFIX[address.segment]);
-  if (addressBits !== context.bits) bytes.push(0x67);
   const mandatory = row.prefix === '' || row.prefix === 'NP' ? 0 : parseInt(row.prefix, 16);
   const isByte = form.operandBits === 8;
   let rex = parts.rex;
@@ -357,8 +381,9 @@ function assembleBytes(form: Form, operandBits: number, parts: Parts, prefixes: 
       if (operandBits === 64) return undefined;
       bytes.push(0x66);
     }
-  } else if (operandBits === 64 && !isByte) rex |= 8;
+  } else if (operandBits === 64 && !isByte && !row.forced64) rex |= 8;
   if (row.rexW === 1) rex |= 8;
+  if (addressBits !== context.bits) bytes.push(0x67);
   if (mandatory !== 0) bytes.push(mandatory);
   if (address?.base !== undefined && address.base.number > 7) rex |= 1;
   if (address?.index !== undefined && address.index.number > 7) rex |= 2;
@@ -373,22 +398,25 @@ function assembleBytes(form: Form, operandBits: number, parts: Parts, prefixes: 
   const immediateBytes = parts.immediates.reduce((sum, immediate) => sum + immediate.bytes, 0);
   if (row.modrm === MODRM_FIXED) bytes.push(row.modrmValue);
   else if (row.modrm !== MODRM_NONE) {
-    if (parts.rm === undefined) return undefined;
-    if (parts.rm.kind === 'register') bytes.push(0xc0 | (parts.reg << 3) | (parts.rm.register.number & 7));
+    if (parts.rm === undefined) {
+      // LFENCE and the like: any register field does.
+      if (row.mod !== MOD_REGISTER) return undefined;
+      bytes.push(0xc0 | (parts.reg << 3));
+    } else if (parts.rm.kind === 'register') bytes.push(0xc0 | (parts.reg << 3) | (parts.rm.register.number & 7));
     else if (address === undefined || !pushAddress(bytes, address, parts.reg, context, immediateBytes)) return undefined;
   }
   if (parts.moffs !== undefined) pushValue(bytes, parts.moffs, addressBits / 8);
   for (const immediate of parts.immediates) pushValue(bytes, immediate.value, immediate.bytes);
   if (parts.relative !== undefined && !pushRelative(bytes, parts.relative, operandBits, context)) return undefined;
-  return { bytes, guessedBits: parts.guessedBits };
+  return { bytes, guessedBits: parts.guessedBits, wide: row.rexW === 1 };
 }
 
-function pushRelative(bytes: number[], relative: { target: bigint; bytes: number }, operandBits: number, context: EncodeContext): boolean {
+function pushRelative(bytes: number[], relative: { target: bigint; known: boolean; bytes: number }, operandBits: number, context: EncodeContext): boolean {
   const distance = relative.target - (context.address + BigInt(bytes.length + relative.bytes));
   // In 16-bit code a branch wraps within 64 KiB.
   const wrapped = operandBits === 16 && relative.bytes === 2 ? BigInt.asIntN(16, distance) : distance;
   const limit = 1n << BigInt(8 * relative.bytes - 1);
-  if (wrapped < -limit || wrapped >= limit) return false;
+  if (relative.known && (wrapped < -limit || wrapped >= limit)) return false;
   pushValue(bytes, wrapped, relative.bytes);
   return true;
 }

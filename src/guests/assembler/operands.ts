@@ -84,6 +84,8 @@ export interface Address {
   readonly known: boolean;
   /** The displacement is relative to the next instruction. */
   readonly ripRelative: boolean;
+  /** The address size was written inside the brackets. */
+  readonly sized: boolean;
   readonly segment: number;
 }
 
@@ -139,7 +141,7 @@ function resolveAddress(
   if (list.some(([register]) => register.bits !== bits)) mistake('an address cannot mix registers of different sizes');
   if (bits === 16 && defaults.bits === 64) mistake('64-bit code has no 16-bit addresses');
   if (bits === 64 && defaults.bits !== 64) mistake('64-bit addresses exist in 64-bit code only');
-  const common = { bits, displacement, known, segment: parsed.segment };
+  const common = { bits, displacement, known, segment: parsed.segment, sized: parsed.addressBits !== 0 };
   if (list.length === 0) {
     const usesThread = parsed.segment === 4 || parsed.segment === 5;
     const ripRelative = defaults.bits === 64 && parsed.addressBits === 0 && (parsed.addressing === 'rel' || (parsed.addressing === '' && defaults.relative && !usesThread));
