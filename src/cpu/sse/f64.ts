@@ -12,8 +12,10 @@ import { FLOAT64, OP_ADD, OP_SUB, OP_MUL, OP_DIV, softBinary, softSqrt } from '.
 
 export const MIN_NORMAL64 = 2.2250738585072014e-308;
 export const MAX_FINITE64 = 1.7976931348623157e308;
-/** Inside these bounds every intermediate of the error-free transforms is exact (2^+-900). */
-const SAFE_LOW = 1.1832913578315177e-271, SAFE_HIGH = 8.4527124981706444e270;
+/** Inside these bounds every intermediate of the error-free transforms is exact. */
+const SAFE_LOW = 2 ** -900, SAFE_HIGH = 2 ** 900;
+/** Sums below this leave two-sum room (2^1023). */
+const SUM_HIGH = 2 ** 1023;
 /** Dekker's splitting constant 2^27 + 1. */
 const SPLITTER = 134217729;
 
@@ -55,7 +57,7 @@ function productError(a: number, b: number, p: number): number {
 function sum64(op: number, out: number, a: number, b: number, x: number, y: number): void {
   if (isPlain64(x) && isPlain64(y)) {
     const r = x + y, m = Math.abs(r);
-    if (m > MIN_NORMAL64 && m < 8.98846567431158e307) {
+    if (m > MIN_NORMAL64 && m < SUM_HIGH) {
       const t = r - x;
       writeRounded64(out, r, (x - (r - t)) + (y - t));
       return;

@@ -18,7 +18,8 @@ let copies = 0;
  */
 function compile(body: string, f: unknown): Handler {
   const names = Object.keys(SCOPE);
-  const make = new Function(...names, 'f', `"use strict";return function(p){${body}}\n//# sourceURL=nestbox-sse-${copies++}.js`) as (...values: readonly unknown[]) => Handler;
+  const text = `"use strict";return function(p){${body}}\n//# sourceURL=nestbox-sse-${copies++}.js`;
+  const make = new Function(...names, 'f', text) as (...values: readonly unknown[]) => Handler;
   return make(...Object.values(SCOPE), f);
 }
 
