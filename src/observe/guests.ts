@@ -3,7 +3,7 @@
  * VMLAUNCH or VMRESUME exit came just before another guest's entry is that guest's parent, so an L3 is known as one although its
  * VMCS belongs to L1 like any other.
  */
-import { clockNow } from '../cpu/clock';
+import { clockNow, idleCycles } from '../cpu/clock';
 import { R } from '../cpu/state';
 import { GUEST_ID } from '../vmx/state';
 import { EXIT_REASON_VMLAUNCH, EXIT_REASON_VMRESUME } from '../vmx/exit-reasons';
@@ -33,8 +33,10 @@ const guests: Guest[] = [];
 const byPointer = new Map<number, Guest>();
 /** Cycles executed at each level; [1] is root operation or no VMX at all. */
 const levelCycles = new Float64Array(LEVELS);
-/** [0] clock value of the last change of level; [1] level since then. */
-const since = new Float64Array([0, 1]);
+/** How many of them were idle: skipped because the processor was halted. */
+const levelIdle = new Float64Array(LEVELS);
+/** [0] clock value of the last change of level; [1] level since then; [2] idle cycles of the machine at that moment. */
+const since = new Float64Array([0, 1, 0]);
 /** Id of the guest that asked for an entry of its own with its last exit, 0 = none. */
 const launcher = new Int32Array(1);
 
@@ -58,10 +60,18 @@ export function cyclesAtLevel(level: number): number {
   return levelCycles[level] + (since[1] === level ? clockNow() - since[0] : 0);
 }
 
+/** Instructions executed at a level so far. */
+export function instructionsAtLevel(level: number): number {
+  const idle = levelIdle[level] + (since[1] === level ? idleCycles() - since[2] : 0);
+  return cyclesAtLevel(level) - idle;
+}
+
 function changeLevel(level: number): void {
-  const now = clockNow();
+  const now = clockNow(), idle = idleCycles();
   levelCycles[since[1]] += now - since[0];
+  levelIdle[since[1]] += idle - since[2];
   since[0] = now;
+  since[2] = idle;
   since[1] = Math.min(level, LEVELS - 1);
 }
 
@@ -107,14 +117,17 @@ export function resetGuests(): void {
   guests.length = 0;
   byPointer.clear();
   levelCycles.fill(0);
+  levelIdle.fill(0);
   since[0] = 0;
   since[1] = 1;
+  since[2] = 0;
   launcher[0] = 0;
 }
 
 export interface GuestsState {
   guests: { level: number; vmcsPointer: number; eptp: number; parent: number; counters: number[] }[];
   levelCycles: number[];
+  levelIdle: number[];
   since: number[];
   launcher: number;
 }
@@ -122,7 +135,7 @@ export interface GuestsState {
 export function saveGuests(): GuestsState {
   return {
     guests: guests.map((g) => ({ level: g.level, vmcsPointer: g.vmcsPointer, eptp: g.eptp, parent: g.parent, counters: [...g.counters] })),
-    levelCycles: [...levelCycles], since: [...since], launcher: launcher[0],
+    levelCycles: [...levelCycles], levelIdle: [...levelIdle], since: [...since], launcher: launcher[0],
   };
 }
 
@@ -136,6 +149,7 @@ export function restoreGuests(state: GuestsState): void {
     guest.counters.set(saved.counters);
   }
   levelCycles.set(state.levelCycles);
+  levelIdle.set(state.levelIdle);
   since.set(state.since);
   launcher[0] = state.launcher;
 }

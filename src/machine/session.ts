@@ -1,0 +1,222 @@
+/**
+ * One run of a configured machine, for whoever drives it (the command line, the worker): files in, bytes out, and time in
+ * portions of virtual cycles. There is one session per realm.
+ */
+import { clockNow, instructionCount, resetClock } from '../cpu/clock';
+import { getFlags } from '../cpu/flags';
+import { mapBufferPages, mapRom } from '../cpu/mmu/physical';
+import { buildEngine, RUN_IDLE, runSlice } from '../cpu/run';
+import { ACTIVITY, F_IF, R, SIGNALS, SIG_INIT, SIG_NMI, VMX_MODE, VMX_NON_ROOT } from '../cpu/state';
+import { exitCounts } from '../observe/exit-log';
+import { exitReasonName } from '../observe/exit-names';
+import { instructionsAtLevel, levelNow, resetGuests } from '../observe/guests';
+import { L2Consoles } from '../observe/l2-consoles';
+import type { ObservedConsole } from '../observe/l2-consoles';
+import type { MachineConfig } from './config';
+import { ConsoleHash } from './console-hash';
+import { leaveFirmwareState } from './firmware';
+import { DEFAULT_RTC_START, FOUR_GIB, ONE_MIB } from './layout';
+import { loadImage } from './loaders';
+import { applyEntryState } from './loaders/entry-state';
+import { LoadError } from './loaders/load-error';
+import type { BootFile, BootModule } from './loaders/boot-request';
+import { loadRom } from './loaders/rom';
+import type { RomImage } from './loaders/rom';
+import { createMachine } from './machine';
+import type { Machine, StopReason } from './machine';
+
+/** Gets a file that a configuration names; throws with a message for people if there is none. */
+export type ImageSource = (name: string) => Promise<Uint8Array>;
+
+export interface SessionOutputs {
+  /** A byte from one of the machine's serial ports (0 = COM1). */
+  serial(port: number, byte: number): void;
+  /** A byte of a guest machine's first serial port, as observed from outside. */
+  observed(console: ObservedConsole, byte: number): void;
+  /** A byte of the debug text ports. */
+  debugText(byte: number): void;
+  /** Something people may want to know. */
+  log(text: string): void;
+}
+
+/** `halted`: every processor halts and nothing can wake it. */
+export type Outcome = 'running' | 'halted' | StopReason;
+
+export interface SessionStats {
+  outcome: Outcome;
+  /** Retired instructions: in all, and by level (l1, l2, ...) as far as there were any. */
+  instructions: Record<string, number>;
+  /** VM exits by reason. */
+  exits: Record<string, number>;
+  guestSeconds: number;
+  /** Value written to the debug-exit port. */
+  debugExit: number | null;
+  /** Console of L1 (its COM1) and of its guests (level 2): bytes and FNV-1a hash. */
+  consoles: Record<'l1' | 'l2', { bytes: number; hash: string }>;
+}
+
+const COM1 = 0;
+/** Levels that statistics tell apart. */
+const LEVELS = 7;
+
+interface LoadedFiles {
+  kernel: BootFile | null;
+  modules: BootModule[];
+  rom: RomImage | null;
+}
+
+export class Session {
+  readonly config: MachineConfig;
+  debugExit: number | null = null;
+  private readonly images: ImageSource;
+  private readonly outputs: SessionOutputs;
+  private machine: Machine | null = null;
+  private state: Outcome = 'running';
+  private readonly hashes = { l1: new ConsoleHash(), l2: new ConsoleHash() };
+
+  constructor(config: MachineConfig, images: ImageSource, outputs: SessionOutputs) {
+    this.config = config;
+    this.images = images;
+    this.outputs = outputs;
+  }
+
+  get outcome(): Outcome {
+    return this.state;
+  }
+
+  /** Reads the files, builds the machine and loads it, ready for the first instruction. */
+  async boot(): Promise<void> {
+    const files = await this.readFiles();
+    const config = this.config;
+    const machine = createMachine({
+      memoryMb: config.memoryMiB, vcpus: config.vcpus, tscHz: config.tscHz, acpi: config.acpi, hpet: config.hpet, apic: config.apic,
+      rtcStart: DEFAULT_RTC_START + config.rtcOffset, hap: config.ept, nestedhvm: config.nestedVmx, cpuid: config.cpuid,
+      onReboot: config.restartOnReset ? 'restart' : 'stop', onCrash: 'stop',
+    }, {
+      serialOutput: (port, byte) => this.serialOutput(port, byte),
+      debugText: (byte) => this.outputs.debugText(byte),
+      debugExit: (value) => {
+        this.debugExit = value;
+      },
+      poweredOff: () => undefined,
+      log: (text) => this.outputs.log(text),
+    });
+    this.machine = machine;
+    exitCounts.fill(0);
+    resetGuests();
+    new L2Consoles((console, byte) => {
+      if (console.level === 2) this.hashes.l2.add(byte);
+      this.outputs.observed(console, byte);
+    }).attach();
+    if (files.rom !== null) mapRomImage(files.rom);
+    buildEngine();
+    // Building the engine executes code; power-on is now.
+    resetClock();
+    machine.loader = () => this.load(machine, files);
+    machine.reset();
+  }
+
+  /** Runs for up to `cycles` of virtual time. */
+  run(cycles: number): Outcome {
+    const machine = this.running();
+    if (this.state !== 'running') return this.state;
+    const result = runSlice(machine, cycles);
+    if (machine.stopped) this.state = machine.reason ?? 'power-off';
+    else if (result === RUN_IDLE || haltedForGood()) this.state = 'halted';
+    return this.state;
+  }
+
+  /** Presses the reset button. */
+  reset(): void {
+    this.running().reset();
+  }
+
+  /** Types bytes into one of the machine's serial ports. */
+  sendSerial(port: number, bytes: ArrayLike<number>): void {
+    this.running().serialInput(port, bytes);
+  }
+
+  /** Types bytes into the serial port of the machine that is wired to its guest's console; false if the configuration names none. */
+  sendToL2(bytes: ArrayLike<number>): boolean {
+    if (this.config.l2Serial === null) return false;
+    this.sendSerial(this.config.l2Serial, bytes);
+    return true;
+  }
+
+  /** Instructions retired since power-on. */
+  get instructions(): number {
+    return instructionCount();
+  }
+
+  /** Virtual time since power-on, in seconds. */
+  get guestSeconds(): number {
+    return clockNow() / this.config.tscHz;
+  }
+
+  /** Level that executes now: 1 for the machine's own software. */
+  get level(): number {
+    return levelNow();
+  }
+
+  stats(): SessionStats {
+    const instructions: Record<string, number> = { total: this.instructions };
+    for (let level = 1; level <= LEVELS; level++) {
+      const count = instructionsAtLevel(level);
+      if (count > 0) instructions[`l${level}`] = count;
+    }
+    const exits: Record<string, number> = {};
+    exitCounts.forEach((count, reason) => {
+      if (count > 0) exits[exitReasonName(reason)] = count;
+    });
+    const console = (hash: ConsoleHash): { bytes: number; hash: string } => ({ bytes: hash.bytes, hash: hash.hex });
+    return {
+      outcome: this.state, instructions, exits, guestSeconds: this.guestSeconds, debugExit: this.debugExit,
+      consoles: { l1: console(this.hashes.l1), l2: console(this.hashes.l2) },
+    };
+  }
+
+  private running(): Machine {
+    if (this.machine === null) throw new Error('the session was not booted');
+    return this.machine;
+  }
+
+  private serialOutput(port: number, byte: number): void {
+    if (port === COM1) this.hashes.l1.add(byte);
+    this.outputs.serial(port, byte);
+  }
+
+  private async readFiles(): Promise<LoadedFiles> {
+    const boot = this.config.boot;
+    if (boot.kind === 'builtin') throw new LoadError('builtin', 'the built-in guest is not part of this build');
+    if (boot.kind === 'rom') return { kernel: null, modules: [], rom: loadRom({ name: boot.image, bytes: await this.images(boot.image) }) };
+    const kernel = { name: boot.kernel, bytes: await this.images(boot.kernel) };
+    const modules: BootModule[] = [];
+    for (const { file, args } of boot.modules) modules.push({ name: file, args, bytes: await this.images(file) });
+    return { kernel, modules, rom: null };
+  }
+
+  /** After every reset: memory and vCPU 0 as the loader of the configured software leaves them. */
+  private load(machine: Machine, files: LoadedFiles): void {
+    if (files.rom !== null) applyEntryState(files.rom.entry);
+    if (files.kernel === null) return;
+    const { vcpus, acpi, apic, hpet, boot } = this.config;
+    const tables = leaveFirmwareState({ vcpus, acpi, apic, hpet });
+    applyEntryState(loadImage({
+      kernel: files.kernel, modules: files.modules, cmdline: boot.kind === 'kernel' ? boot.cmdline : '', rsdp: tables.rsdp,
+      rsdpBytes: tables.rsdpBytes,
+    }, machine.loadMemory));
+  }
+}
+
+function mapRomImage(rom: RomImage): void {
+  const first = mapRom(FOUR_GIB - rom.bytes.length, rom.bytes);
+  mapBufferPages(ONE_MIB - rom.isaBytes, rom.isaBytes / 4096, first + (rom.bytes.length - rom.isaBytes) / 4096);
+}
+
+/**
+ * HLT with interrupts off and no NMI or INIT on its way. (Non-root operation is left alone: there the hypervisor's interrupts end
+ * a halt whatever the guest's flags say.)
+ */
+function haltedForGood(): boolean {
+  return R[ACTIVITY] === 1 && (getFlags() & F_IF) === 0 && R[VMX_MODE] !== VMX_NON_ROOT && (R[SIGNALS] & (SIG_NMI | SIG_INIT)) === 0;
+}
