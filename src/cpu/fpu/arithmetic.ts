@@ -10,9 +10,11 @@ import { memoryAddress } from '../operands';
 import { load16, load32, load64 } from '../mmu/access';
 import { changeStatusFlags } from '../flags';
 import {
-  W, A, B, Z, FLAGS, DENORMAL_SOURCE, FE_INVALID, SIGN, BIAS, EQUAL, GREATER, LESS, add, compare, copyNumber, divide, isNan, isUnsupported,
-  multiply, setNumber, squareRoot,
+  W, A, B, Z, FLAGS, DENORMAL_SOURCE, FE_INVALID, FE_ZERO_DIVIDE, SIGN, BIAS, add, copyNumber, divide, isNan, isUnsupported, multiply,
+  setNumber,
 } from './float80';
+import { EQUAL, GREATER, LESS, compare } from './compare';
+import { squareRoot } from './square-root';
 import { expandFloat32, expandFloat64, expandInt32 } from './convert';
 import { INCOMPLETE, NO_QUOTIENT, QUOTIENT, extract, remainder, roundToIntegral, scale } from './remainder';
 import {
@@ -51,9 +53,9 @@ export function loadI32(p: number, slot: number): void {
   expandInt32(value, slot);
 }
 
-/** The denormal that a float32 or float64 operand was, unless a NaN or an invalid operation takes precedence. */
+/** The denormal that a float32 or float64 operand was, unless a NaN, an invalid operation or a zero divide takes precedence. */
 function noteDenormalSource(): void {
-  if ((W[FLAGS] & FE_INVALID) !== 0 || isUnsupported(A) || isNan(A) || isUnsupported(B) || isNan(B)) return;
+  if ((W[FLAGS] & (FE_INVALID | FE_ZERO_DIVIDE)) !== 0 || isUnsupported(A) || isNan(A) || isUnsupported(B) || isNan(B)) return;
   W[FLAGS] |= W[DENORMAL_SOURCE];
 }
 

@@ -15,7 +15,7 @@ import { load16, load32, load64, probeRead, probeWrite, store16, store32, store6
 import { raise } from '../fault';
 import { advance } from './memory';
 import {
-  SW_BUSY, SW_C1, SW_SUMMARY, enterControl, enterWaiting, freeRegister, initializeFpu, noteInstruction, reportPendingError, setControlWord,
+  SW_C1, clearSummary, enterControl, enterWaiting, freeRegister, initializeFpu, noteInstruction, reportPendingError, setControlWord,
   setStatusWord, setTagWord, statusWord, tagWord,
 } from './stack';
 
@@ -125,7 +125,7 @@ function fnstenv(p: number): void {
   openImage(p, environmentBytes(p), true);
   storeEnvironment(recOperandSize(p) !== 0);
   R[FCW] |= 0x3f;
-  R[FSW] &= ~(SW_SUMMARY | SW_BUSY);
+  clearSummary();
 }
 
 function fldenv(p: number): void {
@@ -169,7 +169,8 @@ function fninit(): void {
 
 function fnclex(): void {
   enterControl();
-  R[FSW] &= ~0x80ff;
+  clearSummary();
+  R[FSW] &= ~0x7f;
 }
 
 function fldcw(p: number): void {

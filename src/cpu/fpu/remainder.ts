@@ -22,8 +22,11 @@ export const INCOMPLETE = -1, NO_QUOTIENT = -2;
  */
 export function remainder(nearest: boolean): void {
   W[QUOTIENT] = NO_QUOTIENT;
+  const before = W[FLAGS];
   if (screenOperands()) return;
   if (isInfinity(A) || isZero(B)) {
+    // Takes precedence over a denormal operand.
+    W[FLAGS] = before;
     invalid();
     return;
   }

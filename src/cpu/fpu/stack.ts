@@ -2,8 +2,8 @@
  * The x87 register stack, and what every x87 instruction does around its arithmetic: availability (#NM, pending #MF), last
  * instruction and data pointers, stack faults, and posting exceptions to the status word (SDM 1 8.1, 8.5, 8.6; SDM 3A 2.5, 13.1).
  *
- * With CR0.NE = 0 a pending error is signalled on the FERR# pin (fpuErrorPin), which a PC wires to IRQ 13 (SDM 1 D.1); the waiting
- * instruction then goes on, the interrupt follows it.
+ * With CR0.NE = 0 a pending error is signalled on the FERR# pin (fpuErrorPin), which a PC wires to IRQ 13 (SDM 1 D.1). The waiting
+ * instruction then goes on and the interrupt follows it, instead of freezing the processor until the interrupt comes.
  */
 import {
   R, FP_MANT, FP_EXP, FCW, FSW, FTOP, FP_VALID, FOP, FIP, FDP, FCS, FDS, CR0, CR0_EM, CR0_TS, CR0_NE, EAT, IPB, SEG_SEL, CS, MODE, X_NM,
@@ -23,11 +23,14 @@ const EXCEPTIONS = 0x3f;
 /** Unmasked, these leave the operands as they are. */
 const BEFORE_COMPUTING = FE_INVALID | FE_DENORMAL | FE_ZERO_DIVIDE;
 
-let errorPin: () => void = () => undefined;
+let errorPin: (asserted: boolean) => void = () => undefined;
 
-/** Connects the FERR# pin: called when a waiting instruction finds an unmasked error and CR0.NE = 0. */
-export function fpuErrorPin(assert: () => void): void {
-  errorPin = assert;
+/**
+ * Connects the FERR# pin, used while CR0.NE = 0: `setLevel(true)` each time a waiting instruction finds an unmasked error pending,
+ * `setLevel(false)` when the error is cleared. IGNNE# is the machine's affair: it may disregard the pin.
+ */
+export function fpuErrorPin(setLevel: (asserted: boolean) => void): void {
+  errorPin = setLevel;
 }
 
 // --- Before the instruction ---
@@ -51,7 +54,7 @@ export function enterControl(): void {
 export function reportPendingError(): void {
   if ((R[FSW] & SW_SUMMARY) === 0) return;
   if ((R[CR0] & CR0_NE) !== 0) raise(X_MF);
-  errorPin();
+  errorPin(true);
 }
 
 /** Records the instruction as the last non-control one; `opcode`: low three bits of its first byte (D8-DF). */
@@ -174,7 +177,13 @@ export function checkRoom(): boolean {
 /** Makes ES and B agree with the exception flags and masks, after either was loaded. */
 export function updateSummary(): void {
   if ((R[FSW] & ~R[FCW] & EXCEPTIONS) !== 0) R[FSW] |= SW_SUMMARY | SW_BUSY;
-  else R[FSW] &= ~(SW_SUMMARY | SW_BUSY);
+  else clearSummary();
+}
+
+/** No unmasked exception is pending any more. */
+export function clearSummary(): void {
+  if ((R[FSW] & SW_SUMMARY) !== 0 && (R[CR0] & CR0_NE) === 0) errorPin(false);
+  R[FSW] &= ~(SW_SUMMARY | SW_BUSY);
 }
 
 /** Loads the control word; its reserved bits read 0, bit 6 reads 1. */
@@ -186,7 +195,8 @@ export function setControlWord(value: number): void {
 /** Loads the status word, TOP included. */
 export function setStatusWord(value: number): void {
   R[FTOP] = (value >> 11) & 7;
-  R[FSW] = value & 0xffff & ~0x3800;
+  // ES and B follow from the flags and masks, whatever the image says.
+  R[FSW] = (R[FSW] & (SW_SUMMARY | SW_BUSY)) | (value & 0x477f);
   updateSummary();
 }
 
@@ -219,6 +229,7 @@ export function setTagWord(tags: number): void {
 
 /** FNINIT (SDM 2A); the data registers keep their contents. */
 export function initializeFpu(): void {
+  clearSummary();
   R[FCW] = 0x37f;
   R[FSW] = 0;
   R[FTOP] = 0;

@@ -6,7 +6,7 @@
  * their one rounding. These instructions are rare; allocation does not matter.
  */
 import {
-  W, A, B, Z, FLAGS, FE_DENORMAL, FE_ZERO_DIVIDE, EXP_MASK, SIGN, BIAS, PC_64, copyNumber, invalid, isInfinity, isZero,
+  W, A, B, Z, FLAGS, FE_DENORMAL, FE_INEXACT, FE_ZERO_DIVIDE, EXP_MASK, SIGN, BIAS, PC_64, copyNumber, invalid, isInfinity, isZero,
   normalizeOperand, roundPack, screenOperand, screenOperands, setInfinity, setNumber, setZero,
 } from './float80';
 
@@ -271,9 +271,16 @@ export function exponentialMinusOne(): void {
     else copyNumber(A, Z);
     return;
   }
-  if (isZero(A) || exp >= BIAS) {
-    if (exp === BIAS && W[A + 1] === (0x80000000 | 0) && W[A] === 0 && sign) setNumber(Z, SIGN | (BIAS - 1), 0x80000000 | 0, 0);
-    else copyNumber(A, Z);
+  if (isZero(A)) {
+    copyNumber(A, Z);
+    return;
+  }
+  if (exp >= BIAS) {
+    const one = exp === BIAS && W[A + 1] === (0x80000000 | 0) && W[A] === 0;
+    copyNumber(A, Z);
+    if (one && sign) W[Z + 2]--;
+    // Reported inexact even where it happens to be exact.
+    W[FLAGS] |= FE_INEXACT;
     return;
   }
   const value = unpack(A), exponent = unpackedExponent;
@@ -345,6 +352,8 @@ function roundLogarithm(): void {
   }
   const y = unpack(B);
   roundBig(sign, y * logValue, unpackedExponent + logExponent, logExact);
+  // As in exponentialMinusOne.
+  W[FLAGS] |= FE_INEXACT;
 }
 
 /** Z = B * log2 A. */

@@ -43,7 +43,7 @@ function makeCase(random: Random, row: OpcodeRow, unmasked: boolean): Case {
   const spread = random.pick([2, 70, 70, 1100, 16000]);
   for (let i = 0; i < 8; i++) putExtended(registers, i, extended(random, spread));
   const masks = unmasked ? random.below(64) : 0x3f;
-  const pc = random.pick([0, 2, 3, 3]);
+  const pc = random.below(4);
   const control = 0x40 | masks | (pc << 8) | (random.below(4) << 10);
   const top = random.below(8);
   // Old flags only where masked, so that nothing is pending.
@@ -82,7 +82,7 @@ function compareAll(selected: readonly OpcodeRow[], perRow: number, unmasked: bo
     if (same(test, hosts[i], core)) return;
     const count = (counts.get(test.row.handler) ?? 0) + 1;
     counts.set(test.row.handler, count);
-    if (count <= Number(process.env.SHOW ?? 4)) failures.push(`${describeCase(test)}\n  host ${describeOutcome(hosts[i])}\n  core ${describeOutcome(core)}`);
+    if (count <= 4) failures.push(`${describeCase(test)}\n  host ${describeOutcome(hosts[i])}\n  core ${describeOutcome(core)}`);
   });
   if (failures.length > 0) expect.fail(`${[...counts].map(([k, v]) => `${k}:${v}`).join(' ')}\n${failures.slice(0, 40).join('\n')}`);
 }
@@ -98,8 +98,6 @@ function identical(test: Case, host: Outcome, core: Outcome): boolean {
   return describeOutcome(host) === describeOutcome(core) && (!ax || (host.rax & 0xffffn) === (core.rax & 0xffffn));
 }
 
-const LAST_PLACE = 1n;
-
 /** Distance of two 80-bit values in units of the last place; infinite between different classes. */
 function distance(a: Uint8Array, b: Uint8Array, i: number): bigint {
   const key = (r: Uint8Array): bigint => {
@@ -111,15 +109,15 @@ function distance(a: Uint8Array, b: Uint8Array, i: number): bigint {
   return d < 0n ? -d : d;
 }
 
-/** Registers within one unit of the last place; status equal but for inexactness, rounding direction and what follows from them. */
+/** Registers within one unit of the last place; status equal but for inexactness, rounding direction, and exact tiny logarithms. */
 function close(test: Case, host: Outcome, core: Outcome): boolean {
   // Beyond 1 - sqrt(1/2) the results of FYL2XP1 are undefined, beyond 1 those of F2XM1.
   const exponent = (test.registers[8] | (test.registers[9] << 8)) & 0x7fff;
   if (test.row.mnemonic === 'fyl2xp1' && exponent > 0x3ffc && exponent !== 0x7fff) return true;
   if (test.row.mnemonic === 'f2xm1' && exponent > 0x3fff && exponent !== 0x7fff) return true;
-  const ignored = 0x220 | (test.control & 0x20 ? 0 : 0x8080);
+  const ignored = 0x200 | (test.row.mnemonic === 'fyl2x' ? 0x10 : 0);
   if (((host.status ^ core.status) & ~ignored) !== 0 || host.control !== core.control) return false;
-  for (let i = 0; i < 8; i++) if (distance(host.registers, core.registers, i) > LAST_PLACE) return false;
+  for (let i = 0; i < 8; i++) if (distance(host.registers, core.registers, i) > 1n) return false;
   return true;
 }
 
@@ -130,6 +128,7 @@ describe.runIf(hostIsUsable())('x87 against the host processor', () => {
   it('masked responses are identical', () => compareAll(exact, 300, false, 12345, identical));
   const transcendental = rows.filter((row) => TRANSCENDENTAL.has(row.mnemonic));
 
-  it('transcendental results are within one unit of the last place', () => compareAll(transcendental, 800, false, 777, close));
+  it('transcendental results are within one unit of the last place', () => compareAll(transcendental, 4000, false, 777, close));
+  it('so are they with unmasked exceptions', () => compareAll(transcendental, 400, true, 888, close));
   it('unmasked responses are identical', () => compareAll(exact, 300, true, 54321, identical));
 });
