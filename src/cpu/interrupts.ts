@@ -37,6 +37,9 @@ export const EVENT_PRIVILEGED_SOFTWARE = 5, EVENT_SOFTWARE_EXCEPTION = 6;
 /** DR6-shaped condition bits: access to debug registers detected, single step, task switch. */
 export const DB_GENERAL_DETECT = 0x2000, DB_SINGLE_STEP = 0x4000, DB_TASK_SWITCH = 0x8000;
 
+/** DR6: the breakpoints met (replaced by each #DB), and all conditions that #DB reports. */
+const DR6_TRIGGERS = 0xf, DR6_CONDITIONS = 0xe00f;
+
 /** DR7.GD: access to debug registers raises #DB. */
 export const DR7_GD = 0x2000;
 
@@ -146,7 +149,7 @@ function beforeDelivery(type: number, vector: number): void {
   if (type !== EVENT_EXCEPTION) return;
   if (vector === X_PF) commitCr2();
   else if (vector === X_DB) {
-    R[DR6] = (R[DR6] & ~15) | R[PENDING_DB];
+    R[DR6] = (R[DR6] & ~DR6_TRIGGERS) | (R[PENDING_DB] & DR6_CONDITIONS);
     R[PENDING_DB] = 0;
     R[DR7] &= ~DR7_GD;
     R[DEBUGCTL] &= ~3;
