@@ -9,9 +9,8 @@ import {
 import { setFlags } from '../cpu/flags';
 import { deliverEvent } from '../cpu/interrupts';
 import { updateMode } from '../cpu/modes';
-import { disableEpt, ep4taOf, setApicAccessPage, setEptp } from '../cpu/mmu/ept';
 import { physRead64, physicalAddress } from '../cpu/mmu/physical';
-import { activateContext, flushVpid0 } from '../cpu/mmu/tlb';
+import { flushVpid0 } from '../cpu/mmu/tlb';
 import { noteEntry } from '../observe/guests';
 import { V } from './vmcs';
 import * as F from './fields';
@@ -22,7 +21,7 @@ import {
 } from './entry-checks-guest';
 import {
   BLOCKING_BY_NMI, ENTRY_IA32E_GUEST, ENTRY_LOAD_DEBUG, ENTRY_LOAD_EFER, ENTRY_LOAD_PAT, INFO_HAS_ERROR, TYPE_NMI, TYPE_OTHER,
-  TYPE_SOFTWARE_INTERRUPT, eptEnabled, virtualizeApicAccesses, virtualNmis, vpidEnabled,
+  TYPE_SOFTWARE_INTERRUPT, eptEnabled, virtualNmis, vpidEnabled,
 } from './controls';
 import { CR0_KEPT, exitForFailedEntry } from './exit';
 import { EXIT_REASON_ENTRY_GUEST_STATE, EXIT_REASON_ENTRY_MSR_LOAD } from './exit-reasons';
@@ -31,6 +30,7 @@ import {
   CHECKED_GUEST_VM, CHECKED_HOST_LMA, CURRENT_VMCS, DELIVERY_INFO, DIRTY, DIRTY_CONTROLS, DIRTY_GUEST_CR, DIRTY_GUEST_SEGMENTS, DIRTY_HOST,
   IRET_UNBLOCKED_AT, MTF_PENDING, PIN, PROC, PROC2, TPR_EXIT_PENDING, VIRTUAL_NMI_BLOCKED,
 } from './state';
+import { activateGuestTranslation } from './translation';
 import { armBoundaryEvents, setInterruptShadow, shadowFromInterruptibility, startPreemptionTimer } from './windows';
 
 const ERROR_INVALID_CONTROLS = 7, ERROR_INVALID_HOST = 8;
@@ -147,20 +147,6 @@ function loadGuestPdptes(): void {
   }
 }
 
-/** Address translation of the guest: EPT, APIC-access page, TLB context (29.4). */
-function activateGuestTranslation(): void {
-  let ep4ta = -1;
-  if (eptEnabled()) {
-    setEptp(V[F.EPT_POINTER], V[F.EPT_POINTER + 1]);
-    ep4ta = ep4taOf(V[F.EPT_POINTER], V[F.EPT_POINTER + 1]);
-  } else disableEpt();
-  const page = V[F.APIC_ACCESS_ADDRESS] >>> 12 | V[F.APIC_ACCESS_ADDRESS + 1] << 20;
-  setApicAccessPage(virtualizeApicAccesses() ? page : -1);
-  const vpid = vpidEnabled() ? V[F.VPID] : 0;
-  activateContext(vpid, ep4ta, false);
-  if (vpid === 0) flushVpid0();
-}
-
 // --- Event injection (27.6) ---
 
 function injectEvent(info: number): void {
@@ -214,6 +200,7 @@ export function enterGuest(): number {
   loadGuestNonRegisterState();
   startPreemptionTimer();
   activateGuestTranslation();
+  if (!vpidEnabled()) flushVpid0();
   updateMode();
 
   if (V[F.ENTRY_MSR_LOAD_COUNT] !== 0) {

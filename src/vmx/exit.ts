@@ -15,9 +15,8 @@ import { recLength } from '../cpu/record';
 import { rewindToInstruction } from '../cpu/rip';
 import { updateMode } from '../cpu/modes';
 import { platform } from '../cpu/platform';
-import { disableEpt, setApicAccessPage } from '../cpu/mmu/ept';
 import { physRead64, physWrite32, physicalAddress } from '../cpu/mmu/physical';
-import { activateContext, flushVpid0 } from '../cpu/mmu/tlb';
+import { flushVpid0 } from '../cpu/mmu/tlb';
 import { exitCounts, exitObserver } from '../observe/exit-log';
 import { noteExit } from '../observe/guests';
 import { V } from './vmcs';
@@ -32,6 +31,7 @@ import { loadMsrList, storeMsrList } from './msr-lists';
 import {
   CURRENT_VMCS, DELIVERY_ERROR, DELIVERY_INFO, DELIVERY_LENGTH, MTF_PENDING, PIN, PROC, PROC2, TPR_EXIT_PENDING, VIRTUAL_NMI_BLOCKED,
 } from './state';
+import { activateHostTranslation } from './translation';
 import { interruptShadow, iretJustUnblockedNmi, preemptionTimerLeft } from './windows';
 
 /** CR0 bits that VM entry and VM exit leave as they are: ET, NW, CD and the reserved bits. */
@@ -194,11 +194,9 @@ function loadHostState(): number {
   R[SIGNALS] &= ~SIG_ATTENTION;
   if (R[SIGNALS] !== 0) endSliceNow();
 
-  disableEpt();
-  setApicAccessPage(-1);
+  activateHostTranslation();
   let abort = 0;
   if (!host64 && (R[CR4] & CR4_PAE) !== 0 && (R[CR0] & CR0_PG) !== 0 && !loadHostPdptes()) abort = ABORT_HOST_PDPTE;
-  activateContext(0, -1, true);
   if (!vpid) flushVpid0();
   updateMode();
   return abort;

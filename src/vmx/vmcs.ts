@@ -75,13 +75,3 @@ export function clearVmcs(lo: number, hi: number): void {
     physWrite32(physicalAddress(lo, hi) + 4 * F.REGION_LAUNCHED, 0);
   }
 }
-
-/** For snapshots and for switching to another vCPU, whose R says which VMCS is current: copies the decoded VMCS out. */
-export function saveVmcs(into: Int32Array): void {
-  into.set(V);
-}
-
-/** Puts back what saveVmcs() copied. */
-export function restoreVmcs(from: Int32Array): void {
-  V.set(from);
-}
