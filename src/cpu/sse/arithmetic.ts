@@ -2,55 +2,16 @@
  * SSE floating-point arithmetic: ADD SUB MUL DIV SQRT packed and scalar, ADDSUB, HADD, HSUB, DPPS, DPPD, RCP, RSQRT
  * (SDM 2A-2B). Element operations are in f32.ts and f64.ts.
  */
-import { R, RF32, RF64, MXCSR } from '../state';
+import { R, RF32 } from '../state';
 import { C, type Handler } from '../record';
 import { copy128, set128, source128, source32, source64, target, RESULT, WORK } from './operands';
-import { packed32, packed64, scalar32, type Binary } from './specialise';
-import { RAISED, QUICK, QUICK_BITS, deliverExceptions } from './mxcsr';
+import { packed32, packed64, scalar32, scalar64, type Binary } from './specialise';
+import { RAISED, deliverExceptions } from './mxcsr';
 import { add32, sub32, mul32, div32, sqrt32 } from './f32';
-import { add64, sub64, mul64, div64, sqrt64, MIN_NORMAL64, MAX_FINITE64 } from './f64';
+import { add64, sub64, mul64, div64, sqrt64 } from './f64';
 import { FLOAT32, classify, writeQuiet, CLASS_DENORMAL, CLASS_INFINITY, CLASS_QNAN, CLASS_ZERO } from './softfloat';
 
 type Unary = (out: number, a: number) => void;
-
-function scalar64(d: number, s: number, f: Binary): void {
-  R[RAISED] = 0;
-  f(RESULT, d, s);
-  deliverExceptions();
-  R[d] = R[RESULT];
-  R[d + 1] = R[RESULT + 1];
-}
-
-/** True when x, y and the result m = |x op y| need no attention: nothing denormal, special or about to be recorded. */
-function isQuick64(x: number, y: number, m: number): boolean {
-  return (R[MXCSR] & QUICK_BITS) === QUICK && m > MIN_NORMAL64 && m <= MAX_FINITE64
-    && (Math.abs(x) >= MIN_NORMAL64 || x === 0) && (Math.abs(y) >= MIN_NORMAL64 || y === 0);
-}
-
-function addsd(p: number): void {
-  const s = source64(p), d = target(p), x = RF64[d >> 1], y = RF64[s >> 1], r = x + y;
-  if (isQuick64(x, y, Math.abs(r))) RF64[d >> 1] = r;
-  else scalar64(d, s, add64);
-}
-
-function subsd(p: number): void {
-  const s = source64(p), d = target(p), x = RF64[d >> 1], y = RF64[s >> 1], r = x - y;
-  if (isQuick64(x, y, Math.abs(r))) RF64[d >> 1] = r;
-  else scalar64(d, s, sub64);
-}
-
-function mulsd(p: number): void {
-  const s = source64(p), d = target(p), x = RF64[d >> 1], y = RF64[s >> 1], r = x * y;
-  if (isQuick64(x, y, Math.abs(r))) RF64[d >> 1] = r;
-  else scalar64(d, s, mul64);
-}
-
-function divsd(p: number): void {
-  const s = source64(p), d = target(p), x = RF64[d >> 1], y = RF64[s >> 1], r = x / y;
-  // An infinite divisor gives a zero result, so a quick result has finite operands.
-  if (isQuick64(x, y, Math.abs(r))) RF64[d >> 1] = r;
-  else scalar64(d, s, div64);
-}
 
 function sqrtPacked32(p: number): void {
   const s = source128(p);
@@ -202,10 +163,10 @@ function estimateScalar(p: number, f: Unary): void {
 }
 
 export const arithmeticHandlers: Record<string, Handler> = {
-  addps: packed32(add32), subps: packed32(sub32), mulps: packed32(mul32), divps: packed32(div32),
-  addss: scalar32(add32), subss: scalar32(sub32), mulss: scalar32(mul32), divss: scalar32(div32),
-  addpd: packed64(add64), subpd: packed64(sub64), mulpd: packed64(mul64), divpd: packed64(div64),
-  addsd, subsd, mulsd, divsd,
+  addps: packed32(add32, '+'), subps: packed32(sub32, '-'), mulps: packed32(mul32, '*'), divps: packed32(div32, '/'),
+  addss: scalar32(add32, '+'), subss: scalar32(sub32, '-'), mulss: scalar32(mul32, '*'), divss: scalar32(div32, '/'),
+  addpd: packed64(add64, '+'), subpd: packed64(sub64, '-'), mulpd: packed64(mul64, '*'), divpd: packed64(div64, '/'),
+  addsd: scalar64(add64, '+'), subsd: scalar64(sub64, '-'), mulsd: scalar64(mul64, '*'), divsd: scalar64(div64, '/'),
   sqrtps: sqrtPacked32, sqrtss, sqrtpd: sqrtPacked64, sqrtsd,
   addsubps, addsubpd,
   haddps: (p) => horizontal32(p, add32), hsubps: (p) => horizontal32(p, sub32),

@@ -4,7 +4,7 @@
  * exactly whether and in which direction it was rounded. The rest is as in f64.ts.
  */
 import { R, RF32, MXCSR } from '../state';
-import { RAISED, PE, QUICK, QUICK_BITS, RC_SHIFT, NEAREST, DOWN, UP, roundingControl } from './mxcsr';
+import { RAISED, PE, RC_SHIFT, NEAREST, DOWN, UP, roundingControl } from './mxcsr';
 import { FLOAT32, OP_ADD, OP_SUB, OP_MUL, OP_DIV, softBinary, softSqrt } from './softfloat';
 
 export const MIN_NORMAL32 = 1.1754943508222875e-38;
@@ -20,13 +20,6 @@ export function isPlain32(x: number): boolean {
 function isInside(r: number): boolean {
   const m = Math.abs(r);
   return m > MIN_NORMAL32 && m < MAX_FINITE32;
-}
-
-/** The quick way for a result that is rounded to nearest and whose precision exception is masked and recorded: writes r and returns true. */
-function isWrittenQuickly(out: number, x: number, y: number, r: number): boolean {
-  if ((R[MXCSR] & QUICK_BITS) !== QUICK || !isInside(r) || !isPlain32(x) || !isPlain32(y)) return false;
-  RF32[out] = r;
-  return true;
 }
 
 /** Writes the single r nearest to an exact value that differs from it by something of the sign of `error`, adjusted to the rounding mode. */
@@ -57,18 +50,15 @@ function sum32(op: number, out: number, a: number, b: number, x: number, y: numb
 }
 
 export function add32(out: number, a: number, b: number): void {
-  const x = RF32[a], y = RF32[b];
-  if (!isWrittenQuickly(out, x, y, Math.fround(x + y))) sum32(OP_ADD, out, a, b, x, y);
+  sum32(OP_ADD, out, a, b, RF32[a], RF32[b]);
 }
 
 export function sub32(out: number, a: number, b: number): void {
-  const x = RF32[a], y = -RF32[b];
-  if (!isWrittenQuickly(out, x, y, Math.fround(x + y))) sum32(OP_SUB, out, a, b, x, y);
+  sum32(OP_SUB, out, a, b, RF32[a], -RF32[b]);
 }
 
 export function mul32(out: number, a: number, b: number): void {
   const x = RF32[a], y = RF32[b];
-  if (isWrittenQuickly(out, x, y, Math.fround(x * y))) return;
   if (isPlain32(x) && isPlain32(y)) {
     const p = x * y, r = Math.fround(p);
     if (isInside(r) || p === 0) {

@@ -25,6 +25,12 @@ export function isPlain64(x: number): boolean {
   return (m >= MIN_NORMAL64 && m <= MAX_FINITE64) || m === 0;
 }
 
+/** True when r = x op y, rounded to nearest, is right and raises nothing but possibly the precision exception. */
+function isQuick64(x: number, y: number, r: number): boolean {
+  const m = Math.abs(r);
+  return m > MIN_NORMAL64 && m < MAX_FINITE64 && isPlain64(x) && isPlain64(y);
+}
+
 /**
  * Writes the nearest double r of an exact value that differs from it by something of the sign of `error` (0: exact),
  * adjusted to the rounding mode. |r| must be strictly between the smallest and largest normal numbers.
@@ -83,7 +89,7 @@ export function mul64(out: number, a: number, b: number): void {
   if (m > SAFE_LOW && m < SAFE_HIGH && Math.abs(x) < SAFE_HIGH && Math.abs(y) < SAFE_HIGH && isPlain64(x) && isPlain64(y)) {
     writeRounded64(out, r, productError(x, y, r));
   } else if (m === 0 && (x === 0 || y === 0) && isPlain64(x) && isPlain64(y)) RF64[out >> 1] = r;
-  else if ((R[MXCSR] & QUICK_BITS) === QUICK && m > MIN_NORMAL64 && m < MAX_FINITE64 && isPlain64(x) && isPlain64(y)) RF64[out >> 1] = r;
+  else if ((R[MXCSR] & QUICK_BITS) === QUICK && isQuick64(x, y, r)) RF64[out >> 1] = r;
   else softBinary(OP_MUL, FLOAT64, out, a, b);
 }
 
@@ -94,7 +100,7 @@ export function div64(out: number, a: number, b: number): void {
     const p = r * y, rest = (x - p) - productError(r, y, p);
     writeRounded64(out, r, y > 0 ? rest : -rest);
   } else if (m === 0 && x === 0 && ay >= MIN_NORMAL64) RF64[out >> 1] = r;
-  else if ((R[MXCSR] & QUICK_BITS) === QUICK && m > MIN_NORMAL64 && m < MAX_FINITE64 && isPlain64(x) && isPlain64(y)) RF64[out >> 1] = r;
+  else if ((R[MXCSR] & QUICK_BITS) === QUICK && isQuick64(x, y, r)) RF64[out >> 1] = r;
   else softBinary(OP_DIV, FLOAT64, out, a, b);
 }
 
