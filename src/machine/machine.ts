@@ -8,6 +8,7 @@ import { a20Enabled, mapMmio, physWriteBytes, setA20 } from '../cpu/mmu/physical
 import { attachPlatform } from '../cpu/platform';
 import { APIC_BASE, BUD, R } from '../cpu/state';
 import { resetVcpus, setVcpuIntr, signalVcpu, switchVcpu } from '../cpu/vcpus';
+import { resetVmx } from '../vmx/vcpu';
 import { AcpiPm, type AcpiPmState } from '../devices/acpi-pm';
 import { ApicBus } from '../devices/apic-bus';
 import { DebugPorts, type DebugPortsState } from '../devices/debug-ports';
@@ -215,6 +216,7 @@ export class Machine {
   reset(): void {
     switchVcpu(0);
     resetVcpus(this.options.vcpus);
+    resetVmx();
     for (const device of this.devices()) device.reset();
     setA20(true);
     for (const lapic of this.lapics) lapic.reset();

@@ -3,6 +3,7 @@
  * snapshots.
  */
 import { R, VCPU } from '../cpu/state';
+import { updateMode } from '../cpu/modes';
 import { onVcpuSwitch } from '../cpu/vcpus';
 import { resetGuests, restoreGuests, saveGuests } from '../observe/guests';
 import type { GuestsState } from '../observe/guests';
@@ -42,6 +43,7 @@ export function resetVmx(): void {
   V.fill(0);
   resetGuests();
   resumeTranslation();
+  updateMode();
 }
 
 export interface VmxState {
@@ -55,7 +57,7 @@ export function saveVmx(): VmxState {
   return { vmcs: Object.entries(banks).map(([vcpu, words]) => ({ vcpu: Number(vcpu), words: words.slice() })), guests: saveGuests() };
 }
 
-/** Takes over a saved state. Call after the state words of the vCPUs were restored; updateMode() must follow. */
+/** Takes over a saved state. Call after the state words of the vCPUs were restored. */
 export function restoreVmx(state: VmxState): void {
   banks.length = 0;
   for (const { vcpu, words } of state.vmcs) bank(vcpu).set(words);
@@ -64,4 +66,5 @@ export function restoreVmx(state: VmxState): void {
   restoreGuests(state.guests);
   prepareVmx();
   resumeTranslation();
+  updateMode();
 }
