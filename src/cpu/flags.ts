@@ -8,7 +8,7 @@
  *   ADD: CF = FR <u FS (FS = either operand).  SUB: CF = FS <u FR (FS = the minuend).
  * Only OF of narrow ADD/SUB needs the size, kept in bits 9:8 of FT (0 = 8, 1 = 16, 2 = 32, 3 = 64 bits).
  */
-import { R, FT, FRL, FRH, FSL, FSH, FX, EFLAGS, F_CF, F_PF, F_AF, F_ZF, F_SF, F_OF, F_STATUS } from './state';
+import { R, FT, FRL, FRH, FSL, FSH, FX, EFLAGS, F_CF, F_PF, F_OF, F_STATUS } from './state';
 
 /** All six flags are in FX. */
 export const FK_EXPLICIT = 0;

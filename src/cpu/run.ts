@@ -167,11 +167,12 @@ function executeSingle(): void {
   if (hasInstructionBreakpoints() && instructionBreakpoint()) return;
   const trap = (R[EFLAGS] & F_TF) !== 0;
   R[EFLAGS] &= ~F_RF;
-  const before = clockNow();
+  const before = clockNow(), vmxMode = R[VMX_MODE];
   beginSlice(1);
   R[FAULT_KIND] = 0;
   execute(true);
-  if (trap && R[FAULT_KIND] === 0 && clockNow() > before) R[PENDING_DB] |= DB_SINGLE_STEP;
+  // A VM exit inside the instruction took the guest's trap with it.
+  if (trap && R[FAULT_KIND] === 0 && clockNow() > before && R[VMX_MODE] === vmxMode) R[PENDING_DB] |= DB_SINGLE_STEP;
 }
 
 /** Runs the vCPU in R for up to `cycles` cycles of virtual time. */
