@@ -1,0 +1,255 @@
+/** `nestbox run`: a session under the control of a command line. */
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
+import { performance } from 'node:perf_hooks';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { clockNow, idleCycles } from '../cpu/clock';
+import { physReadBytes } from '../cpu/mmu/physical';
+import { applySetting, interpretSettings, parseXlConfig } from '../machine/config';
+import type { MachineConfig, XlSettings } from '../machine/config';
+import { Session } from '../machine/session';
+import type { RunArguments } from './arguments';
+import { ConsoleWatch } from './console-watch';
+import { cpuState, cpuStateText } from './cpu-state';
+import { FileError, imageSource, readConfigFile } from './files';
+import { connectTerminal } from './terminal';
+import { instructionLine, traceExits, traceIo } from './trace';
+import { EXIT_CRASHED, EXIT_DEBUG_VALUE, EXIT_LIMIT, EXIT_MATCHED, EXIT_STOPPED, UsageError } from './usage';
+
+/** Virtual cycles between looks at consoles and limits. Fixed, so that typed text arrives at the same instant in every run. */
+const STEP_CYCLES = 1_000_000;
+/** Real time between turns of the event loop. */
+const TURN_MS = 40;
+const COM1 = 0;
+const EVERY_RUN_WITHOUT_CONFIG = 'nestedhvm = 1\ntype = "hvm"\n';
+
+/** Quotes a string for xl.cfg. */
+function quote(text: string): string {
+  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`;
+}
+
+/** The settings that --kernel, --bios and their companions amount to. */
+function directSettings(run: RunArguments): XlSettings {
+  const settings = parseXlConfig(EVERY_RUN_WITHOUT_CONFIG, 'command line');
+  const set = (key: string, value: string): void => applySetting(settings, `${key}=${value}`, `--${key}`);
+  if (run.kernel !== null) set('kernel', quote(run.kernel));
+  if (run.bios !== null) set('bios_path_override', quote(run.bios));
+  if (run.append !== null) set('cmdline', quote(run.append));
+  const modules = [...(run.initrd === null ? [] : [run.initrd]), ...run.modules];
+  if (modules.length > 0) set('ramdisk', `[${modules.map(quote).join(', ')}]`);
+  if (run.memory !== null) set('memory', run.memory);
+  if (run.vcpus !== null) set('vcpus', run.vcpus);
+  return settings;
+}
+
+function readConfig(run: RunArguments): { config: MachineConfig; path: string | null } {
+  let settings: XlSettings;
+  let path: string | null = null;
+  if (run.config === null) {
+    settings = directSettings(run);
+  } else {
+    const file = readConfigFile(run.config);
+    path = file.path;
+    settings = parseXlConfig(file.text, path);
+  }
+  for (const text of run.set) applySetting(settings, text, '--set');
+  return { config: interpretSettings(settings, path ?? 'command line'), path };
+}
+
+/** Where the bytes of serial ports go. */
+class SerialOutputs {
+  private readonly files = new Map<number | 'l2', number>();
+  private readonly terminalPort: number | null;
+
+  constructor(run: RunArguments) {
+    let terminal: number | null = run.serial.size === 0 ? COM1 : null;
+    for (const [port, target] of run.serial) {
+      if (target.kind === 'stdio') terminal = Number(port);
+      else this.files.set(port, openOutput(target.path));
+    }
+    this.terminalPort = terminal;
+  }
+
+  get terminal(): number | null {
+    return this.terminalPort;
+  }
+
+  write(port: number | 'l2', byte: number): void {
+    if (port === this.terminalPort) process.stdout.write(Uint8Array.of(byte));
+    const file = this.files.get(port);
+    if (file !== undefined) writeSync(file, Uint8Array.of(byte));
+  }
+
+  close(): void {
+    for (const file of this.files.values()) closeSync(file);
+  }
+}
+
+function openOutput(path: string): number {
+  try {
+    return openSync(path, 'w');
+  } catch (error) {
+    throw new FileError(`${path}: cannot be written (${error instanceof Error ? error.message : String(error)})`);
+  }
+}
+
+function writeOutput(path: string, contents: string | Uint8Array): void {
+  try {
+    writeFileSync(path, contents);
+  } catch (error) {
+    throw new FileError(`${path}: cannot be written (${error instanceof Error ? error.message : String(error)})`);
+  }
+}
+
+type Ending = 'matched' | 'instruction limit' | 'time limit' | 'quit' | 'guest';
+
+class Run {
+  private readonly args: RunArguments;
+  private readonly session: Session;
+  private readonly serial: SerialOutputs;
+  private readonly watch: ConsoleWatch;
+  private quit = false;
+  private started = 0;
+
+  constructor(args: RunArguments, config: MachineConfig, path: string | null) {
+    this.args = args;
+    if (config.l2Serial === null && args.sends.some((send) => send.level === 'l2')) {
+      throw new UsageError('--send l2: the configuration does not say which serial port is wired to the guest (nestbox_l2_serial)');
+    }
+    this.serial = new SerialOutputs(args);
+    this.watch = new ConsoleWatch(args.sends, args.until);
+    this.session = new Session(config, imageSource(path), {
+      serial: (port, byte) => {
+        if (port === COM1) this.watch.add('l1', byte);
+        this.serial.write(port, byte);
+      },
+      observed: (console, byte) => {
+        if (console.level !== 2) return;
+        this.watch.add('l2', byte);
+        this.serial.write('l2', byte);
+      },
+      debugText: (byte) => process.stderr.write(Uint8Array.of(byte)),
+      log: (text) => process.stderr.write(`nestbox: ${text}\n`),
+    });
+  }
+
+  async main(): Promise<number> {
+    await this.session.boot();
+    const trace = (line: string): boolean => process.stderr.write(`${line}\n`);
+    if (this.args.trace.has('exits')) traceExits(trace);
+    if (this.args.trace.has('io')) traceIo(trace);
+    const disconnect = this.connectInput();
+    this.started = performance.now();
+    const ending = await this.loop();
+    const wallSeconds = (performance.now() - this.started) / 1000;
+    disconnect();
+    this.serial.close();
+    const code = this.report(ending);
+    this.writeResults(code, wallSeconds);
+    return code;
+  }
+
+  /** Keys go to the port that is shown, if this is a terminal or it was asked for. */
+  private connectInput(): () => void {
+    const port = this.serial.terminal;
+    if (port === null || (this.args.serial.size === 0 && !process.stdin.isTTY)) return () => undefined;
+    return connectTerminal((bytes) => this.session.sendSerial(port, bytes), () => {
+      this.quit = true;
+    });
+  }
+
+  private async loop(): Promise<Ending> {
+    const { session, args } = this;
+    const instructionTrace = args.trace.has('instructions');
+    const deadline = this.started + args.timeoutSeconds * 1000;
+    let turn = this.started;
+    let idle = idleCycles();
+    for (;;) {
+      const left = args.maxInstructions - session.instructions;
+      if (left <= 0) return 'instruction limit';
+      const outcome = instructionTrace ? this.traced(Math.min(left, STEP_CYCLES)) : session.run(Math.min(left, STEP_CYCLES - (clockNow() % STEP_CYCLES)));
+      if (this.watch.check((level, text) => this.type(level, text))) return 'matched';
+      if (outcome !== 'running') return 'guest';
+      const now = performance.now();
+      if (now >= deadline) return 'time limit';
+      if (this.quit) return 'quit';
+      if (now - turn < TURN_MS && idleCycles() - idle < session.config.tscHz / 50) continue;
+      await this.pace(idleCycles() - idle);
+      idle = idleCycles();
+      turn = performance.now();
+    }
+  }
+
+  /** Gives way to input; at a terminal an idle guest's time passes no faster than real time. */
+  private async pace(idle: number): Promise<void> {
+    const interactive = this.serial.terminal !== null && process.stdin.isTTY;
+    if (interactive && idle > 0) await sleep(Math.min(100, (idle / this.session.config.tscHz) * 1000));
+    else await nextTurn();
+  }
+
+  private traced(instructions: number): string {
+    for (let n = 0; n < instructions; n++) {
+      process.stderr.write(`${instructionLine()}\n`);
+      const outcome = this.session.run(1);
+      if (outcome !== 'running') return outcome;
+    }
+    return 'running';
+  }
+
+  private type(level: 'l1' | 'l2', text: Uint8Array): void {
+    if (level === 'l1') this.session.sendSerial(COM1, text);
+    else this.session.sendToL2(text);
+  }
+
+  /** Says how it ended and chooses the exit code. */
+  private report(ending: Ending): number {
+    const say = (text: string): boolean => process.stderr.write(`nestbox: ${text}${ending === 'matched' || this.watch.missing === '' ? '' : `; ${this.watch.missing}`}\n`);
+    const { debugExit, outcome } = this.session;
+    switch (ending) {
+      case 'matched': return EXIT_MATCHED;
+      case 'instruction limit': say(`stopped after ${this.args.maxInstructions} instructions`); return EXIT_LIMIT;
+      case 'time limit': say(`stopped after ${this.args.timeoutSeconds} seconds`); return EXIT_LIMIT;
+      case 'quit': return EXIT_STOPPED;
+      case 'guest':
+    }
+    switch (outcome) {
+      case 'debug-exit':
+        if (debugExit === 0) return EXIT_MATCHED;
+        say(`the guest wrote ${debugExit} to the debug-exit port`);
+        return EXIT_DEBUG_VALUE;
+      case 'crash':
+        say(`the guest crashed after ${this.session.instructions} instructions`);
+        process.stderr.write(`${cpuStateText()}\n`);
+        return EXIT_CRASHED;
+      case 'halted': say('every processor is halted for good'); return EXIT_STOPPED;
+      case 'reset': say('the guest reset the machine'); return EXIT_STOPPED;
+      default: say('the guest powered the machine off'); return EXIT_STOPPED;
+    }
+  }
+
+  private writeResults(exitCode: number, wallSeconds: number): void {
+    const { args, session } = this;
+    if (args.stats !== null) {
+      const stats = session.stats();
+      const mips = wallSeconds > 0 ? stats.instructions.total / wallSeconds / 1e6 : 0;
+      writeOutput(args.stats, `${JSON.stringify({ exitCode, ...stats, wallSeconds, mips }, null, 2)}\n`);
+    }
+    if (args.dumpState === null) return;
+    const memory = args.dumpMemory.map(({ start, length }) => {
+      const bytes = new Uint8Array(length);
+      physReadBytes(start, bytes);
+      const file = `${args.dumpState}.${start.toString(16)}.bin`;
+      writeOutput(file, bytes);
+      return { start, length, file };
+    });
+    writeOutput(args.dumpState, `${JSON.stringify({ ...cpuState(), memory }, null, 2)}\n`);
+  }
+}
+
+export async function runCommand(args: RunArguments): Promise<number> {
+  const { config, path } = readConfig(args);
+  for (const { line, key, message } of config.warnings) {
+    process.stderr.write(`nestbox: warning: ${path ?? 'command line'}${line > 0 ? `:${line}` : ''}: ${key}: ${message}\n`);
+  }
+  return new Run(args, config, path).main();
+}

@@ -1,0 +1,64 @@
+/** The help text, exit codes, and the error for a command line that cannot be understood. */
+
+export const EXIT_MATCHED = 0, EXIT_USAGE = 2, EXIT_LIMIT = 3, EXIT_CRASHED = 4, EXIT_STOPPED = 5, EXIT_DEBUG_VALUE = 6;
+
+export class UsageError extends Error {}
+
+export const HELP = `nestbox: a PC with Intel VT-x, headless
+
+Usage:
+  nestbox run DEMO|CONFIG [options]           run a demo (a file of public/demos, by name)
+                                              or an xl.cfg file
+  nestbox run --kernel FILE [options]         load a kernel directly
+  nestbox run --bios FILE [options]           start a ROM image at the reset vector
+  nestbox --help | --version
+
+Machine:
+  --set KEY=VALUE        override a key of the configuration (docs/config.md); KEY+=VALUE
+                         appends; repeatable. VALUE is a number, a list [...], or a string
+  --kernel FILE          Linux bzImage, ELF with PVH entry, ELF Linux kernel, or multiboot 1
+                         or 2 kernel; gzip is unpacked
+  --append STRING        its command line
+  --initrd FILE          Linux initrd; the first module for other kernels
+  --module "FILE ARGS"   a module with its arguments; repeatable
+  --bios FILE            ROM image that ends at 1 MiB and at 4 GiB
+  --memory MB            RAM (default 512)
+  --vcpus N              processors (default 1)
+                         Without a configuration, VMX and EPT are offered; switch them off
+                         with --set nestedhvm=0 and --set hap=0.
+
+Consoles:
+  --serial N=stdio       connect COM1 (N=0) to COM4 (N=3) to this terminal; leave with
+                         Ctrl-A x. Without any --serial, COM1 is
+  --serial N=file:PATH   write what the port sends to a file
+  --serial l2=file:PATH  write what L0 observes on the guests' first serial port
+  --send LEVEL:TEXT@REGEX
+                         once the console of LEVEL (l1 or l2) shows REGEX, type TEXT there;
+                         repeatable, done in the order given. In TEXT: \\n \\r \\t \\e \\\\ \\@ \\xHH.
+                         l2 is typed through the port that nestbox_l2_serial names
+  --until LEVEL:REGEX    stop with exit code 0 once the console of LEVEL shows REGEX; with
+                         --send, after the last text was typed, and in what came since
+                         REGEX is a JavaScript regular expression, ^ and $ match at lines
+
+Limits:
+  --max-instructions N   stop after N instructions (k, M and G are understood)
+  --timeout SECONDS      stop after this much real time
+
+Results:
+  --stats FILE           JSON: instructions per level, exits by reason, MIPS, guest and wall
+                         time, debug-exit value, console sizes and hashes
+  --trace exits|instructions|io
+                         one line per VM exit, instruction or port access, on standard error
+  --dump-state FILE      JSON: registers, segments, control registers, x87, MMX and SSE state
+                         at the end
+  --dump-memory START:LEN
+                         beside it, physical memory as FILE.START.bin; repeatable
+
+Exit codes:
+  0  the --until text appeared, or the guest wrote 0 to the debug-exit port F4h
+  2  wrong usage, configuration or file
+  3  a limit was reached
+  4  the guest crashed (triple fault); its state is printed
+  5  the guest powered off, reset (on_reboot="destroy") or halted for good before the match
+  6  the guest wrote another value to the debug-exit port
+`;
