@@ -155,8 +155,8 @@ xlat | | D7 |
 
 cwde | | 98 |
 cdq | | 99 |
-sahf | | 9E | w:szapc x:lahf64
-lahf | | 9F | r:szapc x:lahf64
+sahf | | 9E | w:szapc x:lahf_lm
+lahf | | 9F | r:szapc x:lahf_lm
 salc | | D6 | r:c i64
 cmc | | F5 | w:c r:c
 clc | | F8 | 0:c
@@ -196,18 +196,18 @@ bt | Ev,Ib | 0F BA /4 | w:c u:osap h:bti
 bts | Ev,Ib | 0F BA /5 | w:c u:osap lock h:btsi
 btr | Ev,Ib | 0F BA /6 | w:c u:osap lock h:btri
 btc | Ev,Ib | 0F BA /7 | w:c u:osap lock h:btci
-popcnt | Gv,Ev | F3 0F B8 /r | w:z 0:osapc x:POPCNT
+popcnt | Gv,Ev | F3 0F B8 /r | w:z 0:osapc x:popcnt
 bsf | Gv,Ev | 0F BC /r | w:z u:osapc
 bsr | Gv,Ev | 0F BD /r | w:z u:osapc
-crc32 | Gy,Eb | F2 0F 38 F0 /r | x:SSE4_2 h:crc32b
-crc32 | Gy,Ev | F2 0F 38 F1 /r | x:SSE4_2
+crc32 | Gy,Eb | F2 0F 38 F0 /r | x:sse4_2 h:crc32b
+crc32 | Gy,Ev | F2 0F 38 F1 /r | x:sse4_2
 
 cmpxchg | Eb,Gb | 0F B0 /r | w:oszapc lock h:cmpxchgb
 cmpxchg | Ev,Gv | 0F B1 /r | w:oszapc lock
 xadd | Eb,Gb | 0F C0 /r | w:oszapc lock h:xaddb
 xadd | Ev,Gv | 0F C1 /r | w:oszapc lock
-cmpxchg8b | Mq | 0F C7 /1:mem REX.0 | w:z lock x:CX8
-cmpxchg16b | Mdq | 0F C7 /1:mem REX.W | w:z lock x:CX16
+cmpxchg8b | Mq | 0F C7 /1:mem REX.0 | w:z lock x:cx8
+cmpxchg16b | Mdq | 0F C7 /1:mem REX.W | w:z lock x:cx16
 bswap | Zy | 0F C8 +r |
 
 prefetchnta | Mb | 0F 18 /0:mem | h:nop
