@@ -19,6 +19,8 @@ const C_IRQ = 0x80, C_PERIODIC = 0x40, C_ALARM = 0x20, C_UPDATE = 0x10;
 
 /** Crystal ticks for which UIP is set before the time changes: 244 us of warning and 1984 us of update. */
 const UIP_TICKS = 73;
+/** The first update comes half a second after the divider was released; the machine powers on as if that happened then. */
+const FIRST_UPDATE_TICKS = RTC_HZ / 2;
 const DAY_SECONDS = 86400;
 
 export interface RtcState {
@@ -43,7 +45,7 @@ export class Rtc implements Device<RtcState>, PortHandler {
   private readonly periodicTimer: Timer;
   private index = 0;
   private extendedIndex = 0;
-  private originTick = 0;
+  private originTick = -FIRST_UPDATE_TICKS;
   private epoch: number;
   private periodicSeen = 0;
   private updateSeen: number;
@@ -176,8 +178,7 @@ export class Rtc implements Device<RtcState>, PortHandler {
     this.collectFlags();
     if (wasRunning) this.timeToRegisters();
     this.cmos[REG_A] = value;
-    // The first update comes half a second after the divider reset is released.
-    if (!divided && this.dividerRuns) this.registersToTime(RTC_HZ / 2);
+    if (!divided && this.dividerRuns) this.registersToTime(RTC_HZ - FIRST_UPDATE_TICKS);
     this.periodicSeen = this.oscillator.now();
     this.schedule();
   }

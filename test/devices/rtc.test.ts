@@ -4,10 +4,14 @@ import { DEFAULT_RTC_START } from '../../src/machine/layout';
 import { advance, Line, newClock } from './bench';
 import type { Clock } from '../../src/machine/clock';
 
+/** An RTC at the very beginning of second `start`. */
 function newRtc(start = DEFAULT_RTC_START): { rtc: Rtc; clock: Clock; irq: Line } {
   const clock = newClock();
   const irq = new Line();
-  return { rtc: new Rtc(clock, irq.drive, start), clock, irq };
+  const rtc = new Rtc(clock, irq.drive, start - 1);
+  advance(clock, clock.hz / 2);
+  get(rtc, 0x0c);
+  return { rtc, clock, irq };
 }
 
 function get(rtc: Rtc, index: number): number {
@@ -31,6 +35,17 @@ describe('RTC', () => {
     expect(get(rtc, 6)).toBe(5);
     expect(get(rtc, 0x0b)).toBe(2);
     expect(get(rtc, 0x0d)).toBe(0x80);
+  });
+
+  it('makes its first update half a second after power-on', () => {
+    const clock = newClock();
+    const rtc = new Rtc(clock, () => undefined, DEFAULT_RTC_START);
+    advance(clock, clock.hz * 0.497);
+    expect([get(rtc, 0x0a) & 0x80, get(rtc, 0)]).toEqual([0, 0]);
+    advance(clock, clock.hz * 0.002);
+    expect([get(rtc, 0x0a) & 0x80, get(rtc, 0)]).toEqual([0x80, 0]);
+    advance(clock, clock.hz * 0.001);
+    expect([get(rtc, 0x0a) & 0x80, get(rtc, 0)]).toEqual([0, 1]);
   });
 
   it('sets UIP before each second and only then', () => {
