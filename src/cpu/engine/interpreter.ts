@@ -64,20 +64,24 @@ KINDS.forEach((kind, id) => {
   ends[id] = kind.ends ? 1 : 0;
 });
 
-/** Assembles the interpreter for the present memory buffer. With `counts` (1024 words), it also counts executions by kind: slow, for choosing HOT_KINDS. */
-export function buildInterpreter(counts?: Float64Array): Interpret {
-  const table = KINDS.map((_, id) => compileKind(id));
+/** Text of the interpreter function. */
+export function interpreterSource(counts = false): string {
   const cases = HOT_KINDS.map((name) => {
     const kind = KINDS[kindId(name)];
     const tail = kind.ends ? 'continue enter;' : `P=P+${kind.words}|0;continue;`;
     return `case ${kindId(name)}:{${kind.body(RECORD_OPERANDS)}${tail}}`;
   });
-  const source = `return function interpret(t0){${TEMPORARIES}let P=0,W=0,n=0;t=t0|0;
+  return `return function interpret(t0){${TEMPORARIES}let P=0,W=0,n=0;t=t0|0;
 enter:for(;;){n=R[${BUD}]-C[t-1|0]|0;
 if(n<0){R[${RIP}]=R[${IPB}]+(INFO[t]&4095)|0;R[${RIP + 1}]=R[${IPB + 1}];return;}
 R[${BUD}]=n;P=t;
 for(;;){W=C[P];${counts ? 'COUNTS[W&1023]++;' : ''}switch(W&1023){
 ${cases.join('\n')}
 default:W=W|0;if(ENDS[W&1023]!==0){t=TABLE[W&1023](P,W)|0;continue enter;}P=TABLE[W&1023](P,W)|0;}}}}`;
-  return compile(source, 'interpreter', { TABLE: table, ENDS: ends, COUNTS: counts }) as Interpret;
+}
+
+/** Assembles the interpreter for the present memory buffer. With `counts` (1024 words), it also counts executions by kind: slow, for choosing HOT_KINDS. */
+export function buildInterpreter(counts?: Float64Array): Interpret {
+  const table = KINDS.map((_, id) => compileKind(id));
+  return compile(interpreterSource(counts !== undefined), 'interpreter', { TABLE: table, ENDS: ends, COUNTS: counts }) as Interpret;
 }

@@ -7,14 +7,15 @@
  * RAM and decoded code are put back afterwards.
  */
 import {
-  R, STATE_BYTES, AR_L, AR_P, AR_S, BUD, CR0, CR0_PE, CS, EFER, EFER_LMA, FT, FX, IPB, RSP, SEG_AR, SEG_BASE,
+  R, STATE_BYTES, AR_L, AR_P, AR_S, BUD, CR0, CR0_PE, CS, EFER, EFER_LMA, FT, FX, IPB, RBP, RSP, SEG_AR, SEG_BASE, TLBB,
 } from '../state';
 import { C, INFO } from '../record';
 import { FAULT } from '../fault';
 import { mem8, memView } from '../mmu/memory';
-import { flushEverything } from '../mmu/tlb';
+import { fillData, flushEverything } from '../mmu/tlb';
 import { updateMode } from '../modes';
 import { initBlocks, setStepping } from './blocks';
+import { handlerNumber } from './handlers';
 import { HOT_KINDS } from './hot-kinds';
 import type { Interpret } from './interpreter';
 import { KINDS, kindId } from './kinds';
@@ -25,13 +26,13 @@ const AREA = 0x10000, AREA_BYTES = 0x20000;
 const DATA = 0x20000;
 /** A HLT for control transfers to land on. */
 const TARGET = AREA;
-const ROUNDS = 48;
+const ROUNDS = 60;
 /** Where the made-up records are built: far beyond what blocks use at this time. */
 const SCRATCH_RECORDS = 1 << 20;
 const STOP = SCRATCH_RECORDS + 256;
 
-/** Kinds that run a handler function or look up code by themselves are warm soon enough and cannot be made up. */
-const UNTRAINED = new Set(['generic', 'generic-end']);
+/** Handlers that change nothing that matters, for generic records: several, so that V8 does not bet on one. */
+const HARMLESS = ['clc', 'stc', 'cmc', 'cld', 'lahf', 'sahf', 'cwde', 'cdq'].map((key) => handlerNumber(key));
 
 const VALUES = [0, 1, -1, 0x7fffffff, -0x80000000, 5, 0x1234, -77, 0x80, 0xff00];
 
@@ -58,14 +59,27 @@ function near(base: number, round: number): number {
   return base + [0, 1, -1, 0, 100, -100, 0][round % 7];
 }
 
+function shiftCount(name: string, round: number): number {
+  if (!name.includes('64')) return 1 + ((round * 7) % 31);
+  return round % 5 === 0 ? 32 : 1 + ((round * 7) % 63);
+}
+
 function trainKind(id: number, round: number): void {
   const kind = KINDS[id];
   fillRegisters(round);
   // Destination rAX, source rCX (or both alike), base rBX pointing into the data area.
   const d = 0, s = round % 3 === 1 ? 0 : 2, b = 6;
-  const immediate = /^(shl|shr|sar|rol|ror)/.test(kind.name) ? 1 + ((round * 7) % (kind.name.includes('64') ? 63 : 31)) : round % 5 === 0 ? -1 : round & 15;
+  const immediate = /^(shl|shr|sar|rol|ror)/.test(kind.name) ? shiftCount(kind.name, round) : round % 5 === 0 ? -1 : round & 15;
   R[b] = DATA + 0x1000 * (1 + (round & 7)) + (round % 9 === 0 ? 4093 : 8 * round);
   R[b + 1] = 0;
+  if (round % 4 === 1) {
+    // The same page at a linear address whose sum with its addend leaves 32 bits.
+    R[b] = R[b] | 0x80000000;
+    R[RSP] = R[RSP] | 0x80000000;
+    R[RBP] = R[RSP];
+    R[RBP + 1] = 0;
+    for (const lo of [R[b], (R[b] + 4096) | 0, R[RSP]]) fillData(R[TLBB], lo, 0, (lo & 0x7fffffff) >>> 12, true, 0);
+  }
   if (round >= VALUES.length) {
     R[d] = near(immediate, round);
     R[d + 1] = R[d] >> 31;
@@ -80,7 +94,10 @@ function trainKind(id: number, round: number): void {
   C[at - 1] = 1;
   C[at] = id | (d << 10) | (s << 17) | (b << 24);
   for (let word = 1; word < kind.words; word++) C[at + word] = word === 2 && kind.name.startsWith('easeg') ? SEG_BASE + 8 : word === 1 && /m[ri]/.test(kind.name) ? 8 : immediate;
-  if (kind.ends) {
+  if (kind.name === 'generic' || kind.name === 'generic-end') {
+    C[at + 5] = HARMLESS[round & 7];
+    C[at] = id | (1 << 10);
+  } else if (kind.ends) {
     // The last four words of a jump are links and offsets; a missing link is followed to the HLT.
     C[at + kind.words - 4] = round & 1 ? STOP : 0;
     C[at + kind.words - 3] = round & 1 ? STOP : 0;
@@ -109,14 +126,14 @@ export function train(interpret: Interpret): void {
   C[STOP - 1] = 0x7fffffff;
   C[STOP - 2] = 0;
   INFO[STOP] = 1 << 12;
-  const ids = HOT_KINDS.filter((name) => !UNTRAINED.has(name)).map(kindId);
+  const ids = HOT_KINDS.map(kindId);
   for (let round = 0; round < ROUNDS; round++) {
     for (let at = AREA; at < DATA; at += 8) memView.setInt32(at, TARGET, true);
     const value = near(round & 15, round >> 1);
     for (let at = DATA; at < AREA + AREA_BYTES; at += 4) memView.setInt32(at, value, true);
     mem8[TARGET] = 0xf4;
-    if (round % 6 === 0) flushEverything();
     for (const id of ids) {
+      if (round % 6 === 0) flushEverything();
       trainKind(id, round);
       try {
         interpret(SCRATCH_RECORDS);
