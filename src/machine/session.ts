@@ -12,6 +12,7 @@ import { exitReasonName } from '../observe/exit-names';
 import { instructionsAtLevel, levelNow, resetGuests } from '../observe/guests';
 import { L2Consoles } from '../observe/l2-consoles';
 import type { ObservedConsole } from '../observe/l2-consoles';
+import { buildBuiltin } from '../guests/builtin';
 import type { MachineConfig } from './config';
 import { ConsoleHash } from './console-hash';
 import { leaveFirmwareState } from './firmware';
@@ -187,7 +188,7 @@ export class Session {
 
   private async readFiles(): Promise<LoadedFiles> {
     const boot = this.config.boot;
-    if (boot.kind === 'builtin') throw new LoadError('builtin', 'the built-in guest is not part of this build');
+    if (boot.kind === 'builtin') return builtinFiles();
     if (boot.kind === 'rom') return { kernel: null, modules: [], rom: loadRom({ name: boot.image, bytes: await this.images(boot.image) }) };
     const kernel = { name: boot.kernel, bytes: await this.images(boot.kernel) };
     const modules: BootModule[] = [];
@@ -206,6 +207,12 @@ export class Session {
       rsdpBytes: tables.rsdpBytes,
     }, machine.loadMemory));
   }
+}
+
+function builtinFiles(): LoadedFiles {
+  const images = buildBuiltin();
+  if (!images.ok) throw new LoadError('builtin', images.errors.map(({ source, line, message }) => `${source} line ${line}: ${message}`).join('\n'));
+  return { kernel: { name: 'l1', bytes: images.kernel }, modules: [{ name: 'l2', args: '', bytes: images.module }], rom: null };
 }
 
 function mapRomImage(rom: RomImage): void {
