@@ -13,6 +13,7 @@ import { AcpiPm, type AcpiPmState } from '../devices/acpi-pm';
 import { ApicBus } from '../devices/apic-bus';
 import { DebugPorts, type DebugPortsState } from '../devices/debug-ports';
 import { Dma8237, type DmaState } from '../devices/dma8237';
+import { FwCfg, type FwCfgState } from '../devices/fw-cfg';
 import { Hpet, type HpetState } from '../devices/hpet';
 import { addChipset } from '../devices/i440fx';
 import { I8042, type I8042State } from '../devices/i8042';
@@ -96,6 +97,7 @@ export interface MachineState {
   acpiPm: AcpiPmState | null;
   resetPorts: ResetPortsState;
   debugPorts: DebugPortsState;
+  fwCfg: FwCfgState;
 }
 
 export class Machine {
@@ -113,6 +115,7 @@ export class Machine {
   readonly ioApic: IoApic | null;
   readonly hpet: Hpet | null;
   readonly acpiPm: AcpiPm | null;
+  readonly fwCfg: FwCfg;
   readonly irq: IrqRouter;
   /** Puts software into memory and vCPU 0 into the state to enter it; called by reset(). Without it, vCPU 0 starts at the reset vector. */
   loader: (() => void) | null = null;
@@ -160,6 +163,7 @@ export class Machine {
     this.acpiPm = options.acpi ? new AcpiPm(this.clock, this.irq.isaLine(IRQ_SCI), () => this.stop('power-off')) : null;
     this.resetPorts = new ResetPorts((cause) => this.requestReset(cause));
     this.debugPorts = new DebugPorts((byte) => outside.debugText(byte), (value) => this.debugExit(value));
+    this.fwCfg = new FwCfg(ramBytes, options.vcpus);
     addChipset(this.pci, (pirq, irq) => this.irq.routePirq(pirq, irq));
     this.attach();
     attachPlatform(createPlatform(this.ports, this.lapics, this.windows, (detail) => this.crashed(detail)));
@@ -241,6 +245,7 @@ export class Machine {
       lapics: this.lapics.map((lapic) => lapic.save()), ioApic: this.ioApic?.save() ?? null, hpet: this.hpet?.save() ?? null,
       uarts: this.uarts.map((uart) => uart.save()), i8042: this.i8042.save(), dma: this.dma.save(), pci: this.pci.save(),
       acpiPm: this.acpiPm?.save() ?? null, resetPorts: this.resetPorts.save(), debugPorts: this.debugPorts.save(),
+      fwCfg: this.fwCfg.save(),
     };
   }
 
@@ -259,6 +264,7 @@ export class Machine {
     if (state.acpiPm) this.acpiPm?.restore(state.acpiPm);
     this.resetPorts.restore(state.resetPorts);
     this.debugPorts.restore(state.debugPorts);
+    this.fwCfg.restore(state.fwCfg);
     // Last, so that lines moved by the others end up where they were.
     this.irq.restore(state.irq);
     this.pic.restore(state.pic);
@@ -290,13 +296,14 @@ export class Machine {
     this.acpiPm?.attach(ports);
     this.resetPorts.attach(ports);
     this.debugPorts.attach(ports);
+    this.fwCfg.attach(ports);
     if (this.ioApic) mapMmio(IOAPIC_BASE, IOAPIC_SIZE, this.ioApic);
     if (this.hpet) mapMmio(HPET_BASE, HPET_SIZE, this.hpet);
   }
 
   private devices(): { reset(): void }[] {
     const optional = [this.ioApic, this.hpet, this.acpiPm].filter((device) => device !== null);
-    return [this.pic, this.pit, this.rtc, ...this.uarts, this.i8042, this.dma, this.pci, this.resetPorts, this.debugPorts, ...optional];
+    return [this.pic, this.pit, this.rtc, ...this.uarts, this.i8042, this.dma, this.pci, this.resetPorts, this.debugPorts, this.fwCfg, ...optional];
   }
 
   private debugExit(value: number): void {

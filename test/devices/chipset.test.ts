@@ -1,6 +1,7 @@
 import { describe, it, expect } from 'vitest';
 import { AcpiPm } from '../../src/devices/acpi-pm';
 import { Dma8237 } from '../../src/devices/dma8237';
+import { FwCfg } from '../../src/devices/fw-cfg';
 import { addChipset } from '../../src/devices/i440fx';
 import { PciBus } from '../../src/devices/pci';
 import { PortSpace } from '../../src/machine/ports';
@@ -152,5 +153,26 @@ describe('8237', () => {
     expect(copy.save()).toEqual(dma.save());
     dma.write(0x0d, 1, 0);
     expect(dma.read(0x0f)).toBe(15);
+  });
+});
+
+describe('fw_cfg', () => {
+  it('answers for sizes, processors and files', () => {
+    const ports = new PortSpace();
+    const fwCfg = new FwCfg(0x1_2345_6000, 3);
+    fwCfg.addFile('etc/one', Uint8Array.of(1, 2, 3));
+    fwCfg.addFile('etc/two', Uint8Array.of(9));
+    fwCfg.attach(ports);
+    const item = (selector: number, bytes: number): number[] => {
+      ports.write(0x510, 2, selector);
+      return Array.from({ length: bytes }, () => ports.read(0x511, 1));
+    };
+    expect(String.fromCharCode(...item(0, 4))).toBe('QEMU');
+    expect(item(3, 8)).toEqual([0, 0x60, 0x45, 0x23, 1, 0, 0, 0]);
+    expect(item(5, 3)).toEqual([3, 0, 0]);
+    const directory = item(0x19, 4 + 2 * 64);
+    expect(directory.slice(0, 12)).toEqual([0, 0, 0, 2, 0, 0, 0, 3, 0, 0x20, 0, 0]);
+    expect(String.fromCharCode(...directory.slice(76, 83))).toBe('etc/two');
+    expect(item(0x21, 2)).toEqual([9, 0]);
   });
 });
