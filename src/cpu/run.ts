@@ -6,7 +6,7 @@
  */
 import {
   R, RF64, ACCESS_USER, ACTIVITY, BUD, CPL, CURP, DR0, DR7, EFLAGS, F_IF, F_RF, F_TF, FAULT_KIND, INHIBIT, INHIBIT_AT, IPB, NMI_BLOCKED, PENDING_DB,
-  RIP, CODE64, CS, SEG_BASE, SIGNALS, SIG_ATTENTION, SIG_INIT, SIG_INTR, SIG_NMI, SIG_SIPI, VMX_MODE, VMX_NON_ROOT, VMX_OFF, X_DB, X_NMI,
+  RIP, CODE64, CS, SEG_BASE, SIGNALS, SIG_ATTENTION, SIG_INIT, SIG_INTR, SIG_NMI, SIG_SIPI, SIPI_VECTOR, VMX_MODE, VMX_NON_ROOT, VMX_OFF, X_DB, X_NMI,
 } from './state';
 import { INFO } from './record';
 import { FAULT, FK_EXCEPTION, FK_VM_EXIT } from './fault';
@@ -74,7 +74,7 @@ function takeEvent(): boolean {
   }
   if (R[ACTIVITY] === 3) {
     if ((signals & SIG_SIPI) === 0) return false;
-    if (nonRoot) return interceptSipi(R[SIGNALS] >>> 24);
+    if (nonRoot) return interceptSipi(R[SIPI_VECTOR]);
     startBySipi();
     return true;
   }

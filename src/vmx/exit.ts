@@ -267,7 +267,7 @@ export function exitAtBoundary(reason: number, interruptionInfo: number): boolea
 
 /** Interruption information with bit 12 if the exit hit an IRET that had just unblocked NMIs and no event delivery was under way. */
 export function withNmiUnblocking(info: number): number {
-  return R[DELIVERY_INFO] >= 0 && iretJustUnblockedNmi() ? info | INFO_NMI_UNBLOCKED : info;
+  return R[DELIVERY_INFO] >= 0 && iretJustUnblockedNmi(R[CURP] === 0) ? info | INFO_NMI_UNBLOCKED : info;
 }
 
 /**

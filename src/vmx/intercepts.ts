@@ -350,7 +350,7 @@ function recordPending(reason: number, qualificationLo: number): void {
   R[PENDING_LENGTH] = p === 0 ? 0 : recLength(p);
   R[PENDING_SHADOW] = interruptShadow();
   // NMI unblocking is defined for EPT violations that are not due to event delivery.
-  if (reason === EXIT_REASON_EPT_VIOLATION && R[DELIVERY_INFO] >= 0 && iretJustUnblockedNmi()) R[PENDING_QUALIFICATION] |= 0x1000;
+  if (reason === EXIT_REASON_EPT_VIOLATION && R[DELIVERY_INFO] >= 0 && iretJustUnblockedNmi(false)) R[PENDING_QUALIFICATION] |= 0x1000;
 }
 
 /** An EPT violation or misconfiguration is about to abandon the instruction. Qualification bit 7 says whether the linear address is meant. */

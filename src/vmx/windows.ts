@@ -3,7 +3,7 @@
  * exceptions, VMX-preemption timer, NMI window, interrupt window. NMIs and external interrupts themselves are the run loop's.
  */
 import {
-  R, RF64, EFLAGS, F_IF, INHIBIT, INHIBIT_AT, NMI_BLOCKED, PENDING_DB, SIG_ATTENTION, SIG_NMI, SIGNALS, TSC_ADJUST, VMX_MODE, VMX_NON_ROOT,
+  R, RF64, DR7, EFLAGS, F_IF, F_TF, INHIBIT, INHIBIT_AT, NMI_BLOCKED, PENDING_DB, SIG_ATTENTION, SIG_NMI, SIGNALS, TSC_ADJUST, VMX_MODE, VMX_NON_ROOT,
   MEMHI, ACTIVITY, CURP, X_DB,
 } from '../cpu/state';
 import { clockNow, endSliceNow, readTsc } from '../cpu/clock';
@@ -22,7 +22,9 @@ import { exitAtBoundary } from './exit';
 import { ENTERED_AT, IRET_UNBLOCKED_AT, MTF_PENDING, TIMER_DEADLINE, TPR_EXIT_PENDING, VIRTUAL_NMI_BLOCKED } from './state';
 
 const SHADOW_STI = 1, SHADOW_MOV_SS = 2;
-const WAIT_FOR_SIPI = 3;
+const SHUTDOWN = 2, WAIT_FOR_SIPI = 3;
+/** Local and global enables of the four breakpoints. */
+const DR7_ENABLES = 0xff;
 const TWO_32 = 0x100000000;
 
 /** Interrupt shadow in force at this boundary, or at the start of the instruction in progress: 0 none, 1 STI, 2 MOV SS. */
@@ -141,7 +143,9 @@ export function armBoundaryEvents(): void {
   if (tprShadow() && isVirtualTprBelowThreshold()) R[TPR_EXIT_PENDING] = 1;
   const watched = monitorTrapFlag() || nmiWindowExiting() || (interruptWindowExiting() && (R[EFLAGS] & F_IF) !== 0);
   if (watched || (R[TPR_EXIT_PENDING] | R[MTF_PENDING] | R[PENDING_DB]) !== 0) R[SIGNALS] |= SIG_ATTENTION;
-  if (R[SIGNALS] !== 0 || R[ACTIVITY] !== 0 || preemptionTimerActive()) endSliceNow();
+  // Single steps and breakpoints are the run loop's.
+  const traced = (R[EFLAGS] & F_TF) !== 0 || (R[DR7] & DR7_ENABLES) !== 0;
+  if (R[SIGNALS] !== 0 || R[ACTIVITY] !== 0 || traced || preemptionTimerActive()) endSliceNow();
 }
 
 // --- At the boundary ---
@@ -180,7 +184,7 @@ export function vmxBoundary(): boolean {
     if (shadow !== SHADOW_MOV_SS) return exitAtBoundary(EXIT_REASON_NMI_WINDOW, 0);
     again = SIG_ATTENTION;
   }
-  if (interruptWindowExiting() && (R[EFLAGS] & F_IF) !== 0) {
+  if (interruptWindowExiting() && (R[EFLAGS] & F_IF) !== 0 && R[ACTIVITY] !== SHUTDOWN) {
     // An NMI goes before the interrupt window; the run loop delivers it.
     const nmiNext = (R[SIGNALS] & SIG_NMI) !== 0 && R[NMI_BLOCKED] === 0;
     if (shadow === 0 && !nmiNext) return exitAtBoundary(EXIT_REASON_INTERRUPT_WINDOW, 0);
@@ -190,9 +194,9 @@ export function vmxBoundary(): boolean {
   return false;
 }
 
-/** True if an IRET that unblocked NMIs is the instruction in progress. */
-export function iretJustUnblockedNmi(): boolean {
-  return RF64[IRET_UNBLOCKED_AT >> 1] === clockNow() + 1;
+/** True if an IRET that unblocked NMIs is the instruction in progress, or (`counted`) the one that has just faulted and been counted. */
+export function iretJustUnblockedNmi(counted: boolean): boolean {
+  return RF64[IRET_UNBLOCKED_AT >> 1] === clockNow() + (counted ? 0 : 1);
 }
 
 /** Kinds of interruptShadow(), for VM entry. */
