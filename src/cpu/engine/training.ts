@@ -7,7 +7,7 @@
  * RAM and decoded code are put back afterwards.
  */
 import {
-  R, STATE_BYTES, AR_L, AR_P, AR_S, BUD, CR0, CR0_PE, CS, EFER, EFER_LMA, FT, FX, IPB, RBP, RSP, SEG_AR, SEG_BASE, TLBB,
+  R, STATE_BYTES, AR_L, AR_P, AR_S, BUD, CR0, CR0_PE, CS, EFER, EFER_LMA, FRH, FRL, FSH, FSL, FT, FX, IPB, RBP, RSP, SEG_AR, SEG_BASE, TLBB,
 } from '../state';
 import { C, INFO } from '../record';
 import { FAULT } from '../fault';
@@ -19,6 +19,7 @@ import { handlerNumber } from './handlers';
 import { HOT_KINDS } from './hot-kinds';
 import type { Interpret } from './interpreter';
 import { KINDS, kindId } from './kinds';
+import { JUMP_WORDS } from './semantics/control';
 
 /** Guest RAM that training scribbles on and clears again. */
 const AREA = 0x10000, AREA_BYTES = 0x20000;
@@ -50,6 +51,10 @@ function fillRegisters(round: number): void {
   }
   R[FT] = round % 7 | ((round % 4) << 8);
   R[FX] = random() & 0x8d5;
+  R[FRL] = VALUES[(round >> 1) % 4];
+  R[FRH] = round & 4 ? R[FRL] : VALUES[round % 3];
+  R[FSL] = VALUES[round % 5];
+  R[FSH] = round & 8 ? R[FRH] : R[FSL];
   R[RSP] = AREA + 0x8000 + 8 * (round & 63);
   R[RSP + 1] = 0;
 }
@@ -97,7 +102,7 @@ function trainKind(id: number, round: number): void {
   if (kind.name === 'generic' || kind.name === 'generic-end') {
     C[at + 5] = HARMLESS[round & 7];
     C[at] = id | (1 << 10);
-  } else if (kind.ends) {
+  } else if (kind.ends && kind.words > JUMP_WORDS) {
     // The last four words of a jump are links and offsets; a missing link is followed to the HLT.
     C[at + kind.words - 4] = round & 1 ? STOP : 0;
     C[at + kind.words - 3] = round & 1 ? STOP : 0;
@@ -126,7 +131,8 @@ export function train(interpret: Interpret): void {
   C[STOP - 1] = 0x7fffffff;
   C[STOP - 2] = 0;
   INFO[STOP] = 1 << 12;
-  const ids = HOT_KINDS.map(kindId);
+  // A few kinds outside the switch train its default case.
+  const ids = [...HOT_KINDS, 'rol8ri', 'adc16rr', 'xor16mr', 'bswap64', 'jnp', 'jo', 'jp'].map(kindId);
   for (let round = 0; round < ROUNDS; round++) {
     for (let at = AREA; at < DATA; at += 8) memView.setInt32(at, TARGET, true);
     const value = near(round & 15, round >> 1);
