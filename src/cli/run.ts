@@ -20,6 +20,8 @@ import { EXIT_CRASHED, EXIT_DEBUG_VALUE, EXIT_LIMIT, EXIT_MATCHED, EXIT_STOPPED,
 const STEP_CYCLES = 1_000_000;
 /** Real time between turns of the event loop. */
 const TURN_MS = 40;
+/** Between looks for input while the guest waits for it. */
+const WAIT_MS = 10;
 const COM1 = 0;
 const EVERY_RUN_WITHOUT_CONFIG = 'nestedhvm = 1\ntype = "hvm"\n';
 
@@ -109,6 +111,10 @@ class Run {
   private readonly serial: SerialOutputs;
   private readonly watch: ConsoleWatch;
   private quit = false;
+  /** The terminal's keys reach the guest. */
+  private listening = false;
+  /** Texts typed by --send so far. */
+  private typed = 0;
   private started = 0;
 
   constructor(args: RunArguments, config: MachineConfig, path: string | null) {
@@ -153,6 +159,7 @@ class Run {
   private connectInput(): () => void {
     const port = this.serial.terminal;
     if (port === null || (this.args.serial.size === 0 && !process.stdin.isTTY)) return () => undefined;
+    this.listening = true;
     return connectTerminal((bytes) => this.session.sendSerial(port, bytes), () => {
       this.quit = true;
     });
@@ -168,13 +175,17 @@ class Run {
       const left = args.maxInstructions - session.instructions;
       if (left <= 0) return 'instruction limit';
       const outcome = instructionTrace ? this.traced(Math.min(left, STEP_CYCLES)) : session.run(Math.min(left, STEP_CYCLES - (clockNow() % STEP_CYCLES)));
+      const typed = this.typed;
       if (this.watch.check((level, text) => this.type(level, text))) return 'matched';
-      if (outcome !== 'running') return 'guest';
+      // A guest that waits for input which nobody can give has come to its end.
+      const waiting = session.waiting && this.typed === typed;
+      if (outcome !== 'running' || (waiting && !this.listening)) return 'guest';
       const now = performance.now();
       if (now >= deadline) return 'time limit';
       if (this.quit) return 'quit';
-      if (now - turn < TURN_MS && idleCycles() - idle < session.config.tscHz / 50) continue;
-      await this.pace(idleCycles() - idle);
+      if (waiting) await sleep(WAIT_MS);
+      else if (now - turn < TURN_MS && idleCycles() - idle < session.config.tscHz / 50) continue;
+      else await this.pace(idleCycles() - idle);
       idle = idleCycles();
       turn = performance.now();
     }
@@ -197,6 +208,7 @@ class Run {
   }
 
   private type(level: 'l1' | 'l2', text: Uint8Array): void {
+    this.typed++;
     if (level === 'l1') this.session.sendSerial(COM1, text);
     else this.session.sendToL2(text);
   }
@@ -213,6 +225,7 @@ class Run {
       case 'guest':
     }
     switch (outcome) {
+      case 'running': say('the guest is halted and waits for input'); return EXIT_STOPPED;
       case 'debug-exit':
         if (debugExit === 0) return EXIT_MATCHED;
         say(`the guest wrote ${debugExit} to the debug-exit port`);

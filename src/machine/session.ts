@@ -40,7 +40,7 @@ export interface SessionOutputs {
   log(text: string): void;
 }
 
-/** `halted`: every processor halts and nothing can wake it. */
+/** `halted`: the processor halts and nothing can wake it. */
 export type Outcome = 'running' | 'halted' | StopReason;
 
 export interface SessionStats {
@@ -73,6 +73,7 @@ export class Session {
   private readonly outputs: SessionOutputs;
   private machine: Machine | null = null;
   private state: Outcome = 'running';
+  private idle = false;
   private readonly hashes = { l1: new ConsoleHash(), l2: new ConsoleHash() };
 
   constructor(config: MachineConfig, images: ImageSource, outputs: SessionOutputs) {
@@ -83,6 +84,11 @@ export class Session {
 
   get outcome(): Outcome {
     return this.state;
+  }
+
+  /** The processor halts, nothing is scheduled, and only input from outside can wake it: running on is of no use before there is some. */
+  get waiting(): boolean {
+    return this.idle && this.state === 'running';
   }
 
   /** Reads the files, builds the machine and loads it, ready for the first instruction. */
@@ -121,9 +127,9 @@ export class Session {
   run(cycles: number): Outcome {
     const machine = this.running();
     if (this.state !== 'running') return this.state;
-    const result = runSlice(machine, cycles);
+    this.idle = runSlice(machine, cycles) === RUN_IDLE;
     if (machine.stopped) this.state = machine.reason ?? 'power-off';
-    else if (result === RUN_IDLE || haltedForGood()) this.state = 'halted';
+    else if (haltedForGood()) this.state = 'halted';
     return this.state;
   }
 
