@@ -1,0 +1,290 @@
+/**
+ * `npm run images`: builds the images of the KVM demos from Debian packages into public/images/.
+ * What it makes and how: docs/images.md. Stages depend on each other as the code below says; one that fails is told,
+ * those that need it are skipped, the others go on. Exit code 1 if anything is missing in the end.
+ */
+import { copyFileSync, constants, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { AptRoot } from './images/apt.mjs';
+import { StepCache, hashFiles, sha256 } from './images/cache.mjs';
+import { l1Initramfs, l2Initramfs } from './images/initramfs.mjs';
+import { takeLock } from './images/lock.mjs';
+import { busyboxStep, kernelStep, qemuPackages, qemuStep } from './images/packages.mjs';
+import { Progress, megabytes } from './images/progress.mjs';
+import { ImageError } from './images/tools.mjs';
+import { compileVmm } from './images/vmm.mjs';
+import { xzUnpacker } from './images/xz.mjs';
+
+/** @typedef {import('./images/packages.mjs').Step} Step */
+/** @typedef {{ name: string, bytes: number, sha256: string, purpose: string, guests: string[] }} ManifestEntry */
+/** @typedef {import('./images/apt.mjs').Package} Package */
+
+const PROJECT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const CACHE = join(PROJECT, '.cache', 'images');
+/** Package lists (2), guest kernels, busyboxes and file systems (6), L1's kernel, and two for each VMM. */
+const STAGES_SHARED = 9;
+const STAGES_PER_VMM = 2;
+const USAGE = `usage: npm run images -- [options]
+  --out DIR    where the images go (default public/images)
+  --only LIST  which: mini, qemu or both, with a comma (default both)
+  --refresh    fetch the package lists even if they are less than a day old
+  --amd        also put the modules for CPUs with SVM into L1 (to try the images under QEMU without VT-x)`;
+
+/** @param {string[]} args */
+function parseArguments(args) {
+  const options = { out: join(PROJECT, 'public', 'images'), only: ['mini', 'qemu'], refresh: false, amd: false };
+  for (let i = 0; i < args.length; i++) {
+    const value = args[i + 1];
+    if (args[i] === '--refresh') options.refresh = true;
+    else if (args[i] === '--amd') options.amd = true;
+    else if (args[i] === '--out' && value !== undefined) (options.out = resolve(value)), i++;
+    else if (args[i] === '--only' && value !== undefined && value.split(',').every((name) => name === 'mini' || name === 'qemu')) (options.only = value.split(',')), i++;
+    else return null;
+  }
+  return options;
+}
+
+const parsed = parseArguments(process.argv.slice(2));
+if (parsed === null) {
+  console.error(USAGE);
+  process.exit(2);
+}
+const options = parsed;
+const cache = new StepCache(join(CACHE, 'steps'));
+/** Results depend on the code that makes them. */
+const sources = hashFiles(readdirSync(join(PROJECT, 'scripts/images')).filter((name) => /^(packages|elf|bzimage|lz4|initramfs|cpio)\.mjs$/.test(name)).sort().map((name) => join(PROJECT, 'scripts/images', name)));
+const scripts = { l1Init: join(PROJECT, 'images/l1-init'), l1Starter: join(PROJECT, 'images/l1-l2'), l2Init: join(PROJECT, 'images/l2-init') };
+mkdirSync(options.out, { recursive: true });
+const releaseLock = takeLock(join(CACHE, 'lock'));
+const progress = new Progress(join(options.out, 'progress.json'), STAGES_SHARED + STAGES_PER_VMM * options.only.length);
+/** @type {string[]} stages that failed */
+const failures = [];
+
+/**
+ * Runs one stage.
+ * @template T
+ * @param {string} name
+ * @param {unknown[]} needs results of stages it depends on: null where one failed
+ * @param {() => Promise<{ value: T, cached?: boolean, bytes?: number, message?: string }>} work
+ * @returns {Promise<T | null>}
+ */
+async function stage(name, needs, work) {
+  progress.begin(name);
+  if (needs.includes(null)) {
+    progress.end('skipped');
+    return null;
+  }
+  try {
+    const { value, cached = false, bytes = 0, message = '' } = await work();
+    progress.end(cached ? 'cached' : 'done', bytes, message);
+    return value;
+  } catch (error) {
+    if (!(error instanceof Error)) throw error;
+    failures.push(name);
+    progress.end('failed', 0, error.message);
+    if (!(error instanceof ImageError)) console.error(error.stack);
+    return null;
+  }
+}
+
+/** @param {string} architecture */
+function packageLists(architecture) {
+  return stage(`package lists, ${architecture}`, [], async () => {
+    const root = new AptRoot(CACHE, architecture);
+    const { cached, warning } = await root.update(options.refresh);
+    return { value: root, cached, message: warning === null ? '' : `not all came: ${warning}` };
+  });
+}
+
+/**
+ * Finds and downloads packages; once more with new lists if that fails, since lists may name what the mirror no longer has.
+ * @param {AptRoot} root
+ * @param {() => Promise<Package[]>} find
+ * @returns {Promise<{ packages: Package[], debs: string[], bytes: number, cached: boolean }>}
+ */
+async function fetchPackages(root, find) {
+  try {
+    return await fetchOnce(root, find);
+  } catch (error) {
+    if (!(error instanceof ImageError)) throw error;
+    const { warning } = await root.update(true);
+    if (warning !== null) throw error;
+    return fetchOnce(root, find);
+  }
+}
+
+/** @param {AptRoot} root @param {() => Promise<Package[]>} find */
+async function fetchOnce(root, find) {
+  const packages = await find();
+  const bytes = packages.reduce((sum, item) => sum + item.bytes, 0);
+  const debs = [];
+  let before = 0;
+  let cached = true;
+  for (const item of packages) {
+    const deb = await root.download(item, (arrived) => progress.advance(before + arrived, bytes));
+    debs.push(deb.path);
+    cached &&= deb.cached;
+    before += item.bytes;
+    progress.advance(before, bytes);
+  }
+  return { packages, debs, bytes, cached };
+}
+
+/**
+ * A stage that fetches one package and unpacks from it.
+ * @param {string} name of the stage
+ * @param {AptRoot | null} root
+ * @param {(root: AptRoot) => Promise<string>} packageName
+ * @param {(item: Package, deb: string) => Promise<Step>} use
+ */
+function packageStage(name, root, packageName, use) {
+  return stage(name, [root], async () => {
+    if (root === null) throw new Error('unreachable: a needed stage failed');
+    const { packages, debs, bytes } = await fetchPackages(root, async () => root.find([await packageName(root)]));
+    const [item] = packages;
+    const [deb] = debs;
+    if (item === undefined || deb === undefined) throw new ImageError(`${name}: no package`);
+    const step = await use(item, deb);
+    return { value: step, cached: step.cached, bytes, message: item.file };
+  });
+}
+
+/** @type {Map<string, ManifestEntry>} */
+const manifest = new Map();
+
+/**
+ * Puts a finished image into place and into the manifest, so that the page can offer its demos at once.
+ * @param {string} name
+ * @param {string} from
+ * @param {string} purpose
+ * @param {string[]} guests architectures of the L2 guests in it
+ */
+function publish(name, from, purpose, guests = []) {
+  const content = readFileSync(from);
+  const target = join(options.out, name);
+  const hash = sha256(content);
+  if (!existsSync(target) || statSync(target).size !== content.length || sha256(readFileSync(target)) !== hash) {
+    copyFileSync(from, `${target}.new`, constants.COPYFILE_FICLONE);
+    renameSync(`${target}.new`, target);
+  }
+  manifest.set(name, { name, bytes: content.length, sha256: hash, purpose, guests });
+  writeManifest();
+  return content.length;
+}
+
+function writeManifest() {
+  const path = join(options.out, 'manifest.json');
+  writeFileSync(`${path}.new`, JSON.stringify({ version: 1, images: [...manifest.values()] }, null, 2) + '\n');
+  renameSync(`${path}.new`, path);
+}
+
+/**
+ * @param {Record<string, Step | null>} files maps `STEP:FILE` descriptions to steps
+ * @returns {{ paths: Record<string, string>, guests: string[], keys: string[] }}
+ */
+function guestFiles(files) {
+  /** @type {Record<string, string>} */
+  const paths = {};
+  const keys = [];
+  for (const [name, step] of Object.entries(files)) {
+    if (step === null) continue;
+    const [target, file] = name.split('=');
+    paths[target ?? ''] = join(step.directory, file ?? '');
+    keys.push(step.key);
+  }
+  const guests = [];
+  if ('initramfs-amd64.cpio' in paths) guests.push('amd64');
+  if ('initramfs-i386.cpio' in paths && Object.keys(paths).some((name) => name.endsWith('-686'))) guests.push('i386');
+  return { paths, guests, keys };
+}
+
+/**
+ * @param {string} name of the image
+ * @param {'mini' | 'qemu'} vmm
+ * @param {string} purpose
+ * @param {{ kernel: Step | null, busybox: Step | null, l2: Step | null, tree: Step | null, files: Record<string, Step | null> }} parts
+ */
+function l1Stage(name, vmm, purpose, { kernel, busybox, l2, tree, files }) {
+  return stage(name, [kernel, busybox, l2, tree], async () => {
+    if (kernel === null || busybox === null || tree === null) throw new Error('unreachable: a needed stage failed');
+    const { paths, guests, keys } = guestFiles(files);
+    const inputs = { kernel: kernel.key, busybox: busybox.key, tree: tree.key, keys, names: Object.keys(paths), scripts: hashFiles([scripts.l1Init, scripts.l1Starter]), sources };
+    const step = await cache.step(name.replace('.cpio', ''), inputs, (directory) => {
+      const archive = l1Initramfs({ busybox: join(busybox.directory, 'busybox'), init: scripts.l1Init, starter: scripts.l1Starter, vmm, modules: join(kernel.directory, 'modules'), vmmTree: tree.directory, guests: paths });
+      writeFileSync(join(directory, name), archive);
+    });
+    const bytes = publish(name, join(step.directory, name), purpose, guests);
+    return { value: step, cached: step.cached, bytes, message: guests.includes('i386') ? '' : 'without the i386 guest' };
+  });
+}
+
+/** @param {'amd64' | 'i386'} architecture @param {Step | null} busybox */
+function l2Stage(architecture, busybox) {
+  return stage(`L2 initramfs, ${architecture}`, [busybox], async () => {
+    if (busybox === null) throw new Error('unreachable: a needed stage failed');
+    const name = `initramfs-${architecture}.cpio`;
+    const step = await cache.step(`l2-${architecture}`, { busybox: busybox.key, init: hashFiles([scripts.l2Init]), sources }, (directory) => {
+      writeFileSync(join(directory, name), l2Initramfs({ busybox: join(busybox.directory, 'busybox'), init: scripts.l2Init }));
+    });
+    return { value: step, cached: step.cached, bytes: statSync(join(step.directory, name)).size };
+  });
+}
+
+async function build() {
+  const started = Date.now();
+  const amd64 = await packageLists('amd64');
+  const i386 = await packageLists('i386');
+  const unpackXz = xzUnpacker(amd64, CACHE);
+
+  const kernel64 = await packageStage('kernel for L1 and L2, amd64', amd64, (root) => root.dependencyOf('linux-image-cloud-amd64', /^linux-image-\d/), (item, deb) =>
+    kernelStep(cache, item, deb, { modules: options.amd ? 'amd' : 'intel', unpackXz, sources }));
+  const busybox64 = await packageStage('busybox, amd64', amd64, async () => 'busybox-static', (item, deb) => busyboxStep(cache, item, deb));
+  const l2Amd64 = await l2Stage('amd64', busybox64);
+  const kernel = await stage('vmlinux-cloud-amd64', [kernel64], async () => {
+    if (kernel64 === null) throw new Error('unreachable: a needed stage failed');
+    const bytes = publish('vmlinux-cloud-amd64', join(kernel64.directory, 'vmlinux'), 'L1: Debian cloud kernel, ELF with PVH entry');
+    return { value: kernel64, cached: kernel64.cached, bytes };
+  });
+
+  const kernel32 = await packageStage('kernel for L2, i386', i386, (root) => root.dependencyOf('linux-image-686', /^linux-image-\d/), (item, deb) =>
+    kernelStep(cache, item, deb, { modules: 'none', unpackXz, sources }));
+  const busybox32 = await packageStage('busybox, i386', i386, async () => 'busybox-static', (item, deb) => busyboxStep(cache, item, deb));
+  const l2I386 = await l2Stage('i386', busybox32);
+
+  const initramfs = { 'initramfs-amd64.cpio=initramfs-amd64.cpio': l2Amd64, 'initramfs-i386.cpio=initramfs-i386.cpio': kernel32 && l2I386 };
+  const mini = options.only.includes('mini');
+  const minivmm = !mini ? null : await stage('minivmm', [], async () => {
+    const step = await compileVmm(cache, join(PROJECT, 'images/vmm'));
+    return { value: step, cached: step.cached, bytes: statSync(join(step.directory, 'bin/minivmm')).size };
+  });
+  if (mini) {
+    await l1Stage('l1-mini.cpio', 'mini', 'L1 with KVM and the small VMM', {
+      kernel, busybox: busybox64, l2: l2Amd64, tree: minivmm, files: { ...initramfs, 'vmlinux-amd64=vmlinux': kernel64, 'vmlinux-686=vmlinux': l2I386 && kernel32 },
+    });
+  }
+  const qemu = !options.only.includes('qemu') ? null : await stage('QEMU and its libraries', [amd64], async () => {
+    if (amd64 === null) throw new Error('unreachable: a needed stage failed');
+    const { packages, debs, bytes } = await fetchPackages(amd64, async () => amd64.find(qemuPackages(await amd64.closure('qemu-system-x86'))));
+    const step = await qemuStep(cache, packages, debs, sources);
+    return { value: step, cached: step.cached, bytes };
+  });
+  if (options.only.includes('qemu')) {
+    await l1Stage('l1-qemu.cpio', 'qemu', "L1 with KVM and Debian's QEMU", {
+      kernel, busybox: busybox64, l2: l2Amd64, tree: qemu, files: { ...initramfs, 'vmlinuz-amd64=vmlinuz': kernel64, 'vmlinuz-686=vmlinuz': l2I386 && kernel32 },
+    });
+  }
+
+  const total = [...manifest.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  const seconds = ((Date.now() - started) / 1000).toFixed(0);
+  const summary = `${manifest.size} images, ${megabytes(total)}, in ${options.out} after ${seconds} s.`;
+  progress.finish(failures.length === 0, failures.length === 0 ? summary : `${summary} Failed: ${failures.join('; ')}.`);
+}
+
+try {
+  await build();
+} finally {
+  releaseLock();
+}
+rmSync(join(CACHE, 'apt', 'amd64', 'inbox'), { recursive: true, force: true });
+process.exitCode = failures.length === 0 ? 0 : 1;
