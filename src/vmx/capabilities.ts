@@ -18,8 +18,6 @@ export const VMCS_REVISION = 0x11;
 export const PREEMPTION_TIMER_SHIFT = 5;
 /** Number of CR3-target values (MSR 485h bits 24:16). */
 export const CR3_TARGETS = 4;
-/** Largest number of entries of an MSR list that we promise to handle (MSR 485h bits 27:25 = 0). */
-export const MSR_LIST_LIMIT = 512;
 
 // --- Allowed-0 (low: must be 1) and allowed-1 (high: may be 1) settings. The old MSRs differ from the TRUE ones in the default-1 class only. ---
 const PIN_LOW = 0x16, PIN_HIGH = 0x7f;
