@@ -106,7 +106,7 @@ function injectionGood(info: number): boolean {
   // Real mode, which only an unrestricted guest can be in, pushes no error codes.
   const takesError = type === TYPE_HARDWARE_EXCEPTION && ((ERROR_CODE_VECTORS >> vector) & 1) !== 0
     && (unrestricted === 0 || (V[F.GUEST_CR0] & CR0_PE) !== 0);
-  if ((info & INFO_HAS_ERROR) !== 0 !== takesError) return false;
+  if (((info & INFO_HAS_ERROR) !== 0) !== takesError) return false;
   if (info & INFO_HAS_ERROR && V[F.ENTRY_EXCEPTION_ERROR] >>> 16) return false;
   if (type >= TYPE_SOFTWARE_INTERRUPT && type !== TYPE_OTHER) {
     const length = V[F.ENTRY_INSTRUCTION_LENGTH] >>> 0;

@@ -179,7 +179,7 @@ export function guestNonRegisterStateGood(): boolean {
   if (pending & ~PENDING_DEBUG_BITS || V[F.GUEST_PENDING_DEBUG + 1] !== 0) return false;
   if (blocking & (BLOCKING_BY_STI | BLOCKING_BY_MOV_SS) || activity === ACTIVITY_HLT) {
     const stepDue = (rflags & F_TF) !== 0 && (V[F.GUEST_DEBUGCTL] & DEBUGCTL_BTF) === 0;
-    if ((pending & PENDING_BS) !== 0 !== stepDue) return false;
+    if (((pending & PENDING_BS) !== 0) !== stepDue) return false;
   }
   return true;
 }

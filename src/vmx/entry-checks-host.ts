@@ -28,8 +28,8 @@ export function patGood(lo: number, hi: number): boolean {
 export function eferGood(word: number, long: boolean, lmeMatters: boolean): boolean {
   const efer = V[word];
   if (V[word + 1] !== 0 || efer & ~eferAllowedBits()) return false;
-  if ((efer & EFER_LMA) !== 0 !== long) return false;
-  return !lmeMatters || (efer & EFER_LME) !== 0 === long;
+  if (((efer & EFER_LMA) !== 0) !== long) return false;
+  return !lmeMatters || ((efer & EFER_LME) !== 0) === long;
 }
 
 /** Host selector: RPL and TI clear. */
