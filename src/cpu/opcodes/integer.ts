@@ -17,12 +17,12 @@ ${mnemonic} | Eb,Gb | ${op(0)} /r | ${flags} ${lock}
 ${mnemonic} | Ev,Gv | ${op(1)} /r | ${flags} ${lock}
 ${mnemonic} | Gb,Eb | ${op(2)} /r | ${flags}
 ${mnemonic} | Gv,Ev | ${op(3)} /r | ${flags}
+${mnemonic} | Ev,sIb | 83 /${group} | ${flags} ${lock}
 ${mnemonic} | AL,Ib | ${op(4)} | ${flags}
 ${mnemonic} | rAX,Iz | ${op(5)} | ${flags}
 ${mnemonic} | Eb,Ib | 80 /${group} | ${flags} ${lock}
 ${mnemonic} | Ev,Iz | 81 /${group} | ${flags} ${lock}
-${mnemonic} | Eb,Ib | 82 /${group} | ${flags} ${lock} i64
-${mnemonic} | Ev,sIb | 83 /${group} | ${flags} ${lock}`;
+${mnemonic} | Eb,Ib | 82 /${group} | ${flags} ${lock} i64`;
 }
 
 /** The rows of a shift or rotate by one, CL and an immediate; `keys` gives the rotate-through-carry forms handlers of their own. */

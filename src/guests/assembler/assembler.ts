@@ -352,7 +352,12 @@ class Pass {
         this.output.push(bytes);
         return;
       }
-      case 'data': for (const item of action.items) this.output.push(this.dataBytes(item, action.width)); return;
+      case 'data': {
+        // $ is the address of the whole line.
+        const scope = this.scope();
+        for (const item of action.items) this.output.push(this.dataBytes(item, action.width, scope));
+        return;
+      }
       case 'reserve': this.output.reserve(this.count(action.count) * action.width); return;
       case 'align': this.align(action, statement); return;
       case 'bits': this.bits = action.bits; return;
@@ -377,10 +382,10 @@ class Pass {
     }
   }
 
-  private dataBytes(item: DataItem, width: number): readonly number[] {
+  private dataBytes(item: DataItem, width: number, scope: Scope): readonly number[] {
     if ('bytes' in item) return item.bytes;
     if ('float' in item) return floatBytes(item.float, width);
-    const value = evaluate(item.expression, this.scope());
+    const value = evaluate(item.expression, scope);
     if (value.registers.length > 0) mistake('a register cannot stand here');
     const bytes: number[] = [];
     let rest = value.constant;

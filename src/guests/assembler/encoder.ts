@@ -86,7 +86,7 @@ export function encode(name: string, operands: readonly Operand[], prefixes: Ins
   const list = forms.get(mnemonic) ?? mistake(`unknown instruction ${name}`);
   const candidates: Candidate[] = [];
   let problem: SourceError | undefined;
-  for (const variant of operandVariants(mnemonic, operands, prefixes)) {
+  for (const variant of operandVariants(mnemonic, operands, prefixes, context.bits)) {
     for (const form of list) {
       if (form.kinds.length !== variant.operands.length) continue;
       if (context.bits === 64 ? form.row.invalid64 : form.row.only64) continue;
@@ -100,7 +100,8 @@ export function encode(name: string, operands: readonly Operand[], prefixes: Ins
         }
       }
     }
-    if (candidates.length > 0) break;
+    // XCHG has a short form in one order only.
+    if (candidates.length > 0 && mnemonic !== 'xchg') break;
   }
   if (candidates.length === 0) throw problem ?? new SourceError(explain(name, list, operands, context.bits));
   const guesses = new Set(candidates.map((candidate) => candidate.guessedBits).filter((bits) => bits !== 0));
@@ -123,7 +124,7 @@ function explain(name: string, list: readonly Form[], operands: readonly Operand
 
 /** The operands as written, then the spellings that mean the same: swapped operands, implied x87 and IMUL operands, loop counters. */
 function operandVariants(
-  mnemonic: string, operands: readonly Operand[], prefixes: InstructionPrefixes,
+  mnemonic: string, operands: readonly Operand[], prefixes: InstructionPrefixes, bits: number,
 ): { operands: readonly Operand[]; prefixes: InstructionPrefixes }[] {
   const variants = [{ operands, prefixes }];
   const add = (changed: readonly Operand[]): void => {
@@ -131,7 +132,7 @@ function operandVariants(
   };
   const [first, second] = operands;
   // The upper half of a 64-bit register is cleared by a 32-bit write, which takes fewer bytes.
-  if (first?.kind === 'register' && first.register.registers === 'general' && first.register.bits === 64) {
+  if (bits === 64 && first?.kind === 'register' && first.register.registers === 'general' && first.register.bits === 64) {
     const low: Operand = { ...first, register: resized(first.register, 32) };
     const small = second?.kind === 'immediate' && !second.strict && second.size === 0 && (!second.known || (second.value >= 0n && second.value <= 0xffffffffn));
     const selector = second?.kind === 'register' && second.register.registers === 'segment';
@@ -263,7 +264,10 @@ function place(kind: OperandKind, operand: Operand, operandBits: number, form: F
       parts.address = address;
       return true;
     }
-    case 'immediate': return placeImmediate(kind, operand, bits, operandBits, parts, context);
+    case 'immediate':
+      // Nothing but a keyword can give PUSH another size than the usual one.
+      if (kind.role === 'immediate' && form.row.default64 && operand.size === 0 && operandBits !== context.bits) return false;
+      return placeImmediate(kind, operand, bits, operandBits, parts, context);
     case 'far':
       if (kind.role !== 'far' || (operand.size !== 0 && operand.size !== operandBits)) return false;
       if (operand.size === 0 && operandBits !== (context.bits === 16 ? 16 : 32)) return false;

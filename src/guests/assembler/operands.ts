@@ -156,6 +156,7 @@ function chooseBaseAndIndex(list: readonly (readonly [Register, bigint])[]): Pic
   if (list.length > 2) mistake('an address has at most two registers');
   const [first, firstFactor] = list[0];
   if (list.length === 1) {
+    if (firstFactor !== 1n && isStack(first)) mistake('the stack pointer cannot be an index');
     switch (firstFactor) {
       case 1n: return { base: first, index: undefined, scale: 1 };
       // Two times as base + index saves the displacement that an index without base needs.
