@@ -220,7 +220,8 @@ export function lookup(): number {
   const hi = R[RIP + 1];
   const slot = ((lo ^ (lo >>> 14)) & (PCT_ENTRIES - 1)) << 2;
   const context = R[CTX] | (R[STEPPING] << 5);
-  if (PCT[slot] === lo && PCT[slot + 1] === hi && PCT[slot + 2] === context) {
+  // Close to a segment limit the slow way checks every instruction; the table does not know limits.
+  if (PCT[slot] === lo && PCT[slot + 1] === hi && PCT[slot + 2] === context && (R[CODE64] !== 0 || RU[SEG_LIMIT + CS] - RU[RIP] >= 8192)) {
     const P = PCT[slot + 3];
     if ((C[P - 2] & BLOCK_DEAD) === 0) {
       R[IPB] = (R[RIP] - (lo & 4095)) | 0;
