@@ -1,5 +1,6 @@
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { applySetting, ConfigError, interpretSettings, parseXlConfig, readMachineConfig } from '../../src/machine/config';
+import { applySetting, ConfigError, interpretSettings, KNOWN_KEYS, parseXlConfig, readMachineConfig } from '../../src/machine/config';
 import { diskProblem, nicProblem } from '../../src/machine/config/device-keys';
 
 const read = (text: string) => readMachineConfig(text, 'vm.cfg');
@@ -177,5 +178,22 @@ describe('settings from a command line', () => {
     expect(() => applySetting(settings, 'ramdisk=["m', '--set')).toThrow(/not closed/);
     applySetting(settings, 'memory=abc', '--set');
     expect(() => interpretSettings(settings, 'vm.cfg')).toThrow('--set: memory: `abc` is not a number');
+  });
+});
+
+describe('docs/config.md', () => {
+  it('describes every key', () => {
+    const text = readFileSync('docs/config.md', 'utf8');
+    expect([...KNOWN_KEYS].filter((key) => !text.includes(`\`${key}\``))).toEqual([]);
+  });
+
+  it('and every demo is a valid configuration without warnings', () => {
+    const demos = readdirSync('public/demos').filter((name) => name.endsWith('.cfg'));
+    expect(demos.length).toBeGreaterThanOrEqual(5);
+    for (const name of demos) {
+      const config = readMachineConfig(readFileSync(`public/demos/${name}`, 'utf8'), name);
+      expect([name, config.warnings, config.nestedVmx, config.ept, config.title !== '']).toEqual([name, [], true, true, true]);
+      expect(config.l2Serial).not.toBeNull();
+    }
   });
 });
