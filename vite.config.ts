@@ -1,17 +1,28 @@
-/** The page: React, one module worker, relative URLs so that any static host can serve `dist/` from any path. */
+/** The page: React, one module worker, relative URLs so that any static host can serve `dist/page/` from any path. */
 import { defineConfig } from 'vite';
 import react from '@vitejs/plugin-react';
+import { demos } from './scripts/vite-demos.ts';
+
+/** They allow SharedArrayBuffer; the page works without. */
+const ISOLATION = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
 
 export default defineConfig({
   base: './',
-  plugins: [react()],
+  // Unknown paths are 404, not the page: a missing image must be seen as missing.
+  appType: 'mpa',
+  plugins: [react(), demos()],
   worker: { format: 'es' },
   build: {
     outDir: 'dist/page',
     target: 'es2022',
+    chunkSizeWarningLimit: 1000,
+    // The demos plugin copies what belongs beside the page.
+    copyPublicDir: false,
   },
   server: {
+    headers: ISOLATION,
     // The images and the command line's own bundle change while the page is being served.
     watch: { ignored: ['**/public/images/**', '**/dist/**'] },
   },
+  preview: { headers: ISOLATION },
 });

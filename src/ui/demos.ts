@@ -1,0 +1,61 @@
+/**
+ * The gallery: the configurations of public/demos, which the build puts into the page, and which of them can be started with the
+ * images that the server has.
+ */
+import demoTexts from 'virtual:demos';
+import { readMachineConfig } from '../machine/config';
+import type { MachineConfig } from '../machine/config';
+
+export interface Demo {
+  name: string;
+  /** The configuration's text. */
+  config: string;
+  title: string;
+  description: string;
+  /** Files it needs, as the configuration names them. */
+  files: string[];
+}
+
+/** Shown first where its images exist. */
+const PREFERRED = 'kvm-amd64';
+/** Needs nothing, shown where no images exist. */
+const FALLBACK = 'builtin';
+
+function filesOf(config: MachineConfig): string[] {
+  const boot = config.boot;
+  if (boot.kind === 'builtin') return [];
+  return boot.kind === 'rom' ? [boot.image] : [boot.kernel, ...boot.modules.map((module) => module.file)];
+}
+
+/** A demo from its configuration. One that cannot be read still is a demo: starting it shows what is wrong. */
+export function makeDemo(name: string, text: string): Demo {
+  try {
+    const config = readMachineConfig(text, `${name}.cfg`);
+    return { name, config: text, title: config.title === '' ? name : config.title, description: config.description, files: filesOf(config) };
+  } catch (error) {
+    return { name, config: text, title: name, description: error instanceof Error ? error.message : String(error), files: [] };
+  }
+}
+
+export const DEMOS: readonly Demo[] = Object.entries(demoTexts).map(([name, text]) => makeDemo(name, text));
+
+/** True if the server has all files of the demo. */
+export function isAvailable(demo: Demo, images: ReadonlySet<string>): boolean {
+  return demo.files.every((file) => images.has(file));
+}
+
+/** The demo for a visitor who asked for none. */
+export function defaultDemo(demos: readonly Demo[], images: ReadonlySet<string>): Demo {
+  const named = (name: string): Demo | undefined => demos.find((demo) => demo.name === name);
+  const preferred = named(PREFERRED);
+  return preferred !== undefined && isAvailable(preferred, images) ? preferred : named(FALLBACK) ?? demos[0];
+}
+
+/** Name after `#demo=`; null if the link has none. */
+export function demoOfLink(hash: string): string | null {
+  return new URLSearchParams(hash.replace(/^#/, '')).get('demo');
+}
+
+export function linkOfDemo(name: string): string {
+  return `#${new URLSearchParams({ demo: name }).toString()}`;
+}

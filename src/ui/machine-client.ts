@@ -1,0 +1,187 @@
+/**
+ * The page's side of the machine: owns the worker, keeps what it reports as one immutable snapshot for React, and routes console bytes
+ * past React to the terminals.
+ */
+import { workerProblem } from '../worker/problems';
+import type { ConsoleName, Problem, Report, Request, Stage, StageName, Statistics } from '../worker/protocol';
+import type { Demo } from './demos';
+
+export type MachineStatus = 'off' | 'starting' | 'running' | 'paused' | 'stopped' | 'failed';
+
+export interface MachineSnapshot {
+  demo: Demo | null;
+  status: MachineStatus;
+  stage: Stage | null;
+  /** Real time from the start to each stage, seconds. */
+  reached: Partial<Record<StageName, number>>;
+  statistics: Statistics | null;
+  problem: Problem | null;
+  log: readonly string[];
+}
+
+/** A terminal. */
+export interface ConsoleSink {
+  /** Displays bytes, then calls back. */
+  write(bytes: Uint8Array, displayed: () => void): void;
+  clear(): void;
+}
+
+export type WorkerFactory = () => Worker;
+
+const MOST_LOG_LINES = 200;
+const OFF: MachineSnapshot = { demo: null, status: 'off', stage: null, reached: {}, statistics: null, problem: null, log: [] };
+
+export class MachineClient {
+  private readonly createWorker: WorkerFactory;
+  private worker: Worker | null = null;
+  private snapshot = OFF;
+  private readonly listeners = new Set<() => void>();
+  private readonly sinks = new Map<ConsoleName, ConsoleSink>();
+  /** Output that came before its terminal. */
+  private readonly early: { console: ConsoleName; bytes: Uint8Array }[] = [];
+  /** Files of this and earlier starts; a reset need not download them again. */
+  private readonly images = new Map<string, Blob>();
+  private startedAt = 0;
+
+  constructor(createWorker: WorkerFactory) {
+    this.createWorker = createWorker;
+  }
+
+  readonly subscribe = (listener: () => void): (() => void) => {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  };
+
+  readonly getSnapshot = (): MachineSnapshot => this.snapshot;
+
+  attachConsole(console: ConsoleName, sink: ConsoleSink): () => void {
+    this.sinks.set(console, sink);
+    for (const early of this.early.splice(0)) this.display(early.console, early.bytes);
+    return () => {
+      if (this.sinks.get(console) === sink) this.sinks.delete(console);
+    };
+  }
+
+  /** Switches the machine off, and on again with this demo. */
+  start(demo: Demo): void {
+    this.off();
+    this.startedAt = performance.now();
+    this.update({ ...OFF, demo, status: 'starting' });
+    let worker: Worker;
+    try {
+      worker = this.createWorker();
+    } catch (error) {
+      this.update({ status: 'failed', problem: workerProblem(error) });
+      return;
+    }
+    this.worker = worker;
+    worker.addEventListener('message', (event: MessageEvent<Report>) => {
+      if (this.worker === worker) this.receive(event.data);
+    });
+    worker.addEventListener('error', (event) => {
+      if (this.worker === worker) this.workerFailed(event);
+    });
+    this.send({ type: 'start', name: demo.name, config: demo.config, base: document.baseURI, images: this.images });
+  }
+
+  /** Power off and on. */
+  reset(): void {
+    if (this.snapshot.demo !== null) this.start(this.snapshot.demo);
+  }
+
+  /** Shows a problem instead of a machine. */
+  refuse(problem: Problem): void {
+    this.off();
+    this.update({ ...OFF, status: 'failed', problem });
+  }
+
+  run(): void {
+    if (this.snapshot.status !== 'paused') return;
+    this.send({ type: 'run' });
+    this.update({ status: 'running' });
+  }
+
+  pause(): void {
+    if (this.snapshot.status !== 'running') return;
+    this.send({ type: 'pause' });
+    this.update({ status: 'paused' });
+  }
+
+  /** Keys typed into a console. */
+  type(console: ConsoleName, bytes: Uint8Array<ArrayBuffer>): void {
+    this.send({ type: 'input', console, bytes }, [bytes.buffer]);
+  }
+
+  private off(): void {
+    this.worker?.terminate();
+    this.worker = null;
+    this.early.length = 0;
+    for (const sink of this.sinks.values()) sink.clear();
+  }
+
+  private send(request: Request, transfer: Transferable[] = []): void {
+    this.worker?.postMessage(request, transfer);
+  }
+
+  private receive(report: Report): void {
+    switch (report.type) {
+      case 'stage':
+        this.enterStage(report.stage);
+        break;
+      case 'image':
+        this.images.set(report.name, report.blob);
+        break;
+      case 'serial':
+        this.display(report.console, report.bytes);
+        break;
+      case 'statistics':
+        this.update({ statistics: report.statistics });
+        break;
+      case 'log':
+        this.update({ log: [...this.snapshot.log.slice(1 - MOST_LOG_LINES), report.text] });
+        break;
+      case 'stopped':
+        this.update({ status: 'stopped', problem: report.problem });
+        break;
+      case 'failed':
+        this.update({ status: 'failed', problem: report.problem });
+        break;
+    }
+  }
+
+  private enterStage(stage: Stage): void {
+    const seconds = (performance.now() - this.startedAt) / 1000;
+    const { reached, status } = this.snapshot;
+    this.update({
+      stage,
+      reached: stage.name in reached ? reached : { ...reached, [stage.name]: seconds },
+      status: status === 'starting' && stage.name === 'l1' ? 'running' : status,
+    });
+  }
+
+  private display(console: ConsoleName, bytes: Uint8Array): void {
+    const sink = this.sinks.get(console);
+    if (sink === undefined) {
+      this.early.push({ console, bytes });
+      return;
+    }
+    const worker = this.worker, count = bytes.length;
+    sink.write(bytes, () => {
+      if (this.worker === worker) this.send({ type: 'consumed', bytes: count });
+    });
+  }
+
+  private workerFailed(event: ErrorEvent): void {
+    event.preventDefault();
+    const where = event.filename === '' ? '' : ` (${event.filename}:${event.lineno})`;
+    const why = event.message === '' ? 'The worker’s program could not be loaded. The server may have stopped, or serve an incomplete build.' : event.message + where;
+    this.worker?.terminate();
+    this.worker = null;
+    this.update({ status: 'failed', problem: workerProblem(event.error instanceof Error ? event.error : why) });
+  }
+
+  private update(change: Partial<MachineSnapshot>): void {
+    this.snapshot = { ...this.snapshot, ...change };
+    for (const listener of this.listeners) listener();
+  }
+}

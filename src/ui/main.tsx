@@ -1,0 +1,13 @@
+/** The page's entry. */
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import '@xterm/xterm/css/xterm.css';
+import './page.css';
+import { App } from './app';
+import { MachineClient } from './machine-client';
+import MachineWorker from '../worker/worker?worker';
+
+const container = document.getElementById('page');
+if (container === null) throw new Error('index.html has no #page');
+const client = new MachineClient(() => new MachineWorker({ name: 'machine' }));
+createRoot(container).render(<StrictMode><App client={client} /></StrictMode>);

@@ -1,0 +1,266 @@
+/**
+ * Drives one session for the page: starts it, runs it in slices short enough that messages are handled in between, keeps its time and real time
+ * together, and reports. It knows real time and timers only through `HostServices`, so that it can be tested without either.
+ */
+import type { MachineConfig } from '../machine/config';
+import type { ImageSource, Outcome, SessionOutputs, SessionStats } from '../machine/session';
+import { Meter } from './meter';
+import type { Counters } from './meter';
+import { Pacer } from './pacer';
+import { startProblem, stopProblem, workerProblem } from './problems';
+import type { ConsoleName, Report } from './protocol';
+import { SerialBatch } from './serial-batch';
+import { StageTracker } from './stages';
+
+/** What the host needs of a Session. */
+export interface HostedSession {
+  readonly outcome: Outcome;
+  readonly instructions: number;
+  readonly guestSeconds: number;
+  readonly level: number;
+  readonly debugExit: number | null;
+  boot(): Promise<void>;
+  run(cycles: number): Outcome;
+  sendSerial(port: number, bytes: ArrayLike<number>): void;
+  sendToL2(bytes: ArrayLike<number>): boolean;
+  stats(): SessionStats;
+}
+
+export interface HostServices {
+  createSession(config: MachineConfig, images: ImageSource, outputs: SessionOutputs): HostedSession;
+  /** Reads a configuration; throws ConfigError. */
+  readConfig(text: string, name: string): MachineConfig;
+  /** Downloads a file of the configuration, telling its progress. */
+  download(file: string, progress: (file: string, received: number, total: number | null) => void): Promise<Blob>;
+  report(report: Report, transfer?: Transferable[]): void;
+  /** True once the guest has executed VMXON. */
+  vmxOn(): boolean;
+  /** The processor's state for people. */
+  processorState(): string;
+  /** Real time in milliseconds. */
+  now(): number;
+  /** Calls back after at least so many milliseconds, 0 = as soon as waiting messages are handled. Replaces a call still outstanding. */
+  wake(ms: number): void;
+}
+
+const COM1 = 0;
+/** Real time between looks at messages. */
+const TURN_MS = 14;
+/** Real time that one portion of execution should take. */
+const PORTION_MS = 4;
+const LEAST_PORTION = 100_000, MOST_PORTION = 2_000_000;
+/** Portions with fewer instructions say nothing about speed. */
+const MEANINGFUL_INSTRUCTIONS = 50_000;
+/** Real time between messages with serial output: one frame. */
+const FLUSH_MS = 16;
+const STATISTICS_MS = 200;
+/** Bytes that the page may be behind before the machine waits for it. */
+const MOST_UNDISPLAYED = 1 << 20;
+/** Virtual time that a key press is worth at once, in cycles, even if the allowance is used up. */
+const INPUT_CYCLES = 200_000;
+
+export class MachineHost {
+  private readonly services: HostServices;
+  private readonly stages: StageTracker;
+  private readonly batches: Record<ConsoleName, SerialBatch> = { l1: new SerialBatch('l1'), l2: new SerialBatch('l2') };
+  private readonly meter: Meter;
+  private readonly pacer: Pacer;
+  private session: HostedSession | null = null;
+  private booted = false;
+  private paused = false;
+  private stopped = false;
+  private tscHz = 1;
+  private portion = LEAST_PORTION;
+  private undisplayed = 0;
+  private flushedAt = 0;
+  private sleptAt = -1;
+  private inputWaits = false;
+  private lastLog = '';
+
+  constructor(services: HostServices) {
+    this.services = services;
+    this.stages = new StageTracker((stage) => services.report({ type: 'stage', stage }));
+    this.meter = new Meter(services.now());
+    this.pacer = new Pacer(services.now());
+  }
+
+  /** Starts the machine of a configuration. Never rejects: a failure is reported. */
+  async start(name: string, text: string, known: ReadonlyMap<string, Blob>): Promise<void> {
+    const services = this.services;
+    try {
+      const config = services.readConfig(text, `${name}.cfg`);
+      for (const warning of config.warnings) this.log(`${name}.cfg:${warning.line}: ${warning.key}: ${warning.message}`);
+      this.tscHz = config.tscHz;
+      const session = services.createSession(config, this.imageSource(config, known), {
+        serial: (port, byte) => {
+          if (port === COM1) this.batches.l1.add(byte);
+        },
+        observed: (console, byte) => {
+          if (console.level === 2) this.batches.l2.add(byte);
+        },
+        debugText: (byte) => this.batches.l1.add(byte),
+        log: (message) => this.log(message),
+      });
+      this.stages.reach(fileCount(config) > 0 ? 'download' : 'load');
+      await session.boot();
+      this.session = session;
+      this.booted = true;
+      this.stages.reach('l1');
+      this.pacer.resume(services.now());
+      this.meter.restart(services.now(), this.counters(session));
+      services.wake(0);
+    } catch (error) {
+      this.stopped = true;
+      services.report({ type: 'failed', problem: startProblem(name, error) });
+    }
+  }
+
+  run(): void {
+    if (!this.paused) return;
+    this.paused = false;
+    this.sleptAt = -1;
+    if (this.session === null || !this.booted) return;
+    const now = this.services.now();
+    this.pacer.resume(now);
+    this.meter.restart(now, this.counters(this.session));
+    this.services.wake(0);
+  }
+
+  pause(): void {
+    this.paused = true;
+  }
+
+  /** Keys for a console. */
+  input(console: ConsoleName, bytes: Uint8Array): void {
+    const session = this.session;
+    if (session === null || !this.booted || this.stopped) return;
+    if (console === 'l1') session.sendSerial(COM1, bytes);
+    else if (!session.sendToL2(bytes)) this.log('this configuration does not say how keys reach L2 (nestbox_l2_serial)');
+    this.inputWaits = true;
+    if (!this.paused) this.services.wake(0);
+  }
+
+  consumed(bytes: number): void {
+    const waited = this.undisplayed > MOST_UNDISPLAYED;
+    this.undisplayed -= bytes;
+    if (waited && this.undisplayed <= MOST_UNDISPLAYED && !this.paused) this.services.wake(0);
+  }
+
+  /** One turn: runs the machine until messages should be looked at, and arranges for the next. */
+  turn(): void {
+    const session = this.session;
+    if (session === null || this.paused || this.stopped) return;
+    const services = this.services;
+    const begin = services.now();
+    if (this.sleptAt >= 0) this.meter.addWaiting(begin - this.sleptAt);
+    this.sleptAt = -1;
+    this.pacer.earn(begin);
+    // The page has to catch up; its next `consumed` wakes us.
+    if (this.undisplayed > MOST_UNDISPLAYED) return;
+    try {
+      this.runUntil(session, begin, begin + TURN_MS);
+    } catch (error) {
+      this.stopped = true;
+      this.flush(services.now());
+      services.report({ type: 'failed', problem: workerProblem(error) });
+      return;
+    }
+    this.afterRunning(session);
+  }
+
+  /** Executes portions until real time `until`, or until the machine has no virtual time left to live. */
+  private runUntil(session: HostedSession, begin: number, until: number): void {
+    let now = begin;
+    let forced = this.inputWaits ? INPUT_CYCLES : 0;
+    this.inputWaits = false;
+    while (now < until) {
+      const cycles = Math.floor(Math.min(this.portion, Math.max(this.pacer.available * this.tscHz, forced)));
+      if (cycles <= 0) break;
+      const instructions = session.instructions, seconds = session.guestSeconds;
+      const outcome = session.run(cycles);
+      const before = now;
+      now = this.services.now();
+      this.meter.addRunning(now - before);
+      this.pacer.spend(session.guestSeconds - seconds);
+      this.pacer.earn(now);
+      this.learnSpeed(session.instructions - instructions, now - before);
+      forced = 0;
+      if (outcome !== 'running') break;
+    }
+  }
+
+  private learnSpeed(instructions: number, ms: number): void {
+    if (instructions < MEANINGFUL_INSTRUCTIONS || ms <= 0) return;
+    const wanted = (instructions / ms) * PORTION_MS;
+    this.portion = Math.max(LEAST_PORTION, Math.min(MOST_PORTION, (this.portion + wanted) / 2));
+  }
+
+  private afterRunning(session: HostedSession): void {
+    const services = this.services;
+    const now = services.now();
+    this.watchStages(session);
+    const ended = session.outcome !== 'running';
+    const wait = this.pacer.wait;
+    if (ended || wait > 0 || now - this.flushedAt >= FLUSH_MS) this.flush(now);
+    if (ended || this.meter.age(now) >= STATISTICS_MS) {
+      services.report({ type: 'statistics', statistics: this.meter.sample(now, this.counters(session)) });
+    }
+    if (session.outcome !== 'running') {
+      this.stopped = true;
+      const problem = stopProblem(session.outcome, session.level, session.debugExit, this.lastLog, services.processorState());
+      services.report({ type: 'stopped', crashed: session.outcome === 'crash', problem });
+      return;
+    }
+    if (wait > 0) this.sleptAt = now;
+    services.wake(wait);
+  }
+
+  private watchStages(session: HostedSession): void {
+    if (this.stages.has('l2')) return;
+    if (!this.stages.has('vmx-on') && this.services.vmxOn()) this.stages.reach('vmx-on');
+    if (!this.stages.has('launch') && (session.stats().instructions.l2 ?? 0) > 0) this.stages.reach('launch');
+    if (this.batches.l2.size > 0) this.stages.reach('l2');
+  }
+
+  private flush(now: number): void {
+    this.flushedAt = now;
+    for (const batch of Object.values(this.batches)) {
+      if (batch.size === 0) continue;
+      const bytes = batch.take();
+      this.undisplayed += bytes.length;
+      this.services.report({ type: 'serial', console: batch.console, bytes }, [bytes.buffer]);
+    }
+  }
+
+  private counters(session: HostedSession): Counters {
+    const { instructions, exits, guestSeconds } = session.stats();
+    let exitCount = 0;
+    for (const count of Object.values(exits)) exitCount += count;
+    return { instructions: instructions.total, l1Instructions: instructions.l1 ?? 0, exits: exitCount, guestSeconds };
+  }
+
+  private log(text: string): void {
+    this.lastLog = text;
+    this.services.report({ type: 'log', text });
+  }
+
+  private imageSource(config: MachineConfig, known: ReadonlyMap<string, Blob>): ImageSource {
+    let left = fileCount(config);
+    return async (file) => {
+      let blob = known.get(file);
+      if (blob === undefined) {
+        blob = await this.services.download(file, (name, received, total) => this.stages.download(name, received, total));
+        this.services.report({ type: 'image', name: file, blob });
+      }
+      const bytes = new Uint8Array(await blob.arrayBuffer());
+      if (--left === 0) this.stages.reach('load');
+      return bytes;
+    };
+  }
+}
+
+/** Files that a session of this configuration asks for. */
+function fileCount(config: MachineConfig): number {
+  const boot = config.boot;
+  return boot.kind === 'kernel' ? 1 + boot.modules.length : boot.kind === 'rom' ? 1 : 0;
+}

@@ -1,0 +1,94 @@
+/** Turns what went wrong into what people read: what happened, why, and what they can do. */
+import { ConfigError } from '../machine/config/config-error';
+import { LoadError } from '../machine/loaders/load-error';
+import type { Outcome } from '../machine/session';
+import type { Problem } from './protocol';
+
+/** A file could not be downloaded. `missing`: the server does not have it; `refused`: it will not give it; `network`: no answer. */
+export class DownloadError extends Error {
+  readonly file: string;
+  readonly url: string;
+  readonly kind: 'missing' | 'refused' | 'network';
+  readonly reason: string;
+
+  constructor(file: string, url: string, kind: 'missing' | 'refused' | 'network', reason: string) {
+    super(`${file}: ${reason}`);
+    this.name = 'DownloadError';
+    this.file = file;
+    this.url = url;
+    this.kind = kind;
+    this.reason = reason;
+  }
+}
+
+const CHOOSE_ANOTHER = 'Choose another demo. The built-in one needs no images.';
+const REPORT = 'This is a fault in Nestbox. Reset starts the machine again; please report it with the details below.';
+
+export function makeProblem(title: string, why: string, remedies: string[], details = ''): Problem {
+  return { title, why, remedies, details, waiting: false };
+}
+
+/** Why the machine of configuration `name` could not be started. */
+export function startProblem(name: string, error: unknown): Problem {
+  if (error instanceof ConfigError) {
+    const where = error.line > 0 ? ` in line ${error.line}` : '', key = error.key === '' ? '' : `${error.key}: `;
+    return makeProblem(`The configuration of “${name}” is refused`, `${key}${error.reason}${where} (${error.file}).`, [
+      'Correct that line; docs/config.md describes every key.', CHOOSE_ANOTHER,
+    ]);
+  }
+  if (error instanceof DownloadError) return downloadProblem(name, error);
+  if (error instanceof LoadError) {
+    return makeProblem(`“${error.file}” cannot be booted`, `${sentence(error.reason)}`, [
+      'The file may be damaged or of another kind: build the images again with “npm run images” and reload.', CHOOSE_ANOTHER,
+    ]);
+  }
+  if (error instanceof RangeError && /alloc|array buffer|array length/i.test(error.message)) {
+    return makeProblem('There is not enough memory for this machine', sentence(error.message), [
+      'Close other tabs, or choose a demo with less memory.', CHOOSE_ANOTHER,
+    ]);
+  }
+  return workerProblem(error);
+}
+
+function downloadProblem(name: string, error: DownloadError): Problem {
+  if (error.kind === 'missing') {
+    return makeProblem(`“${name}” needs an image that is not here`, `${error.url} does not exist: the images of this demo have not been built on this server.`, [
+      'Build them with “npm run images” (Debian or Ubuntu with apt; no root needed), then press Reset.', CHOOSE_ANOTHER,
+    ]);
+  }
+  return makeProblem(`“${error.file}” could not be downloaded`, `${sentence(error.reason)} (${error.url})`, [
+    'Check that the server still runs and that you are online, then press Reset.', CHOOSE_ANOTHER,
+  ]);
+}
+
+/** An unexpected exception while the machine was being built or ran. */
+export function workerProblem(error: unknown): Problem {
+  const message = error instanceof Error ? error.message : String(error);
+  return makeProblem('Nestbox itself failed', sentence(message), [REPORT], error instanceof Error ? error.stack ?? '' : '');
+}
+
+/** Why a machine that ran has stopped. `lastLog`: the machine's last word on it; `state`: the processor. */
+export function stopProblem(outcome: Exclude<Outcome, 'running'>, level: number, debugExit: number | null, lastLog: string, state: string): Problem {
+  switch (outcome) {
+    case 'crash':
+      return makeProblem(`L${level} crashed`, `${lastLog === '' ? 'Triple fault' : capital(lastLog)}. The processor shut down and cannot go on.`, [
+        'Reset starts the machine again.', 'If it crashes each time, its kernel or configuration is at fault, or Nestbox is: the processor’s state is below.',
+      ], state);
+    case 'halted':
+      return makeProblem('The machine has halted for good', 'Its processor waits with interrupts off, so nothing can wake it.', ['Reset starts the machine again.'], state);
+    case 'power-off':
+      return makeProblem('The machine was switched off', 'Its operating system turned the power off.', ['Reset switches it on again.']);
+    case 'reset':
+      return makeProblem('The machine was reset and stays off', 'Its operating system asked for a reset, and the configuration says on_reboot = "destroy".', ['Reset starts it again.']);
+    case 'debug-exit':
+      return makeProblem('The guest has ended the run', `It wrote ${debugExit ?? 0} to the debug-exit port.`, ['Reset starts the machine again.']);
+  }
+}
+
+function capital(text: string): string {
+  return text === '' ? text : text[0].toUpperCase() + text.slice(1);
+}
+
+function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? capital(text) : `${capital(text)}.`;
+}

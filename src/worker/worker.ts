@@ -1,0 +1,60 @@
+/** The worker's entry: connects the machine host to the page's messages, the clock and timers. */
+import { R, VMX_MODE, VMX_OFF } from '../cpu/state';
+import { cpuStateText } from '../cli/cpu-state';
+import { readMachineConfig } from '../machine/config';
+import { Session } from '../machine/session';
+import { downloadImage } from './images';
+import { MachineHost } from './machine-host';
+import type { Report, Request } from './protocol';
+
+let base = '';
+let timer: ReturnType<typeof setTimeout> | undefined;
+/** A message to oneself comes after those that already wait, and without the delay that browsers give to nested timers. */
+const soon = new MessageChannel();
+let soonPending = false;
+
+const host = new MachineHost({
+  createSession: (config, images, outputs) => new Session(config, images, outputs),
+  readConfig: readMachineConfig,
+  download: (file, progress) => downloadImage(file, base, progress),
+  report: (report: Report, transfer: Transferable[] = []) => postMessage(report, { transfer }),
+  vmxOn: () => R[VMX_MODE] !== VMX_OFF,
+  processorState: cpuStateText,
+  now: () => performance.now(),
+  wake: (ms) => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (ms > 0) timer = setTimeout(() => host.turn(), ms);
+    else if (!soonPending) {
+      soonPending = true;
+      soon.port2.postMessage(null);
+    }
+  },
+});
+
+soon.port1.onmessage = () => {
+  soonPending = false;
+  host.turn();
+};
+
+addEventListener('message', (event: MessageEvent<Request>) => {
+  const request = event.data;
+  switch (request.type) {
+    case 'start':
+      base = request.base;
+      void host.start(request.name, request.config, request.images);
+      break;
+    case 'run':
+      host.run();
+      break;
+    case 'pause':
+      host.pause();
+      break;
+    case 'input':
+      host.input(request.console, request.bytes);
+      break;
+    case 'consumed':
+      host.consumed(request.bytes);
+      break;
+  }
+});
