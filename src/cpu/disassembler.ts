@@ -84,9 +84,13 @@ class Formatter {
       if (D[D_SEGMENT] !== 3) text += `${SEGMENT_NAMES[D[D_SEGMENT]]} `;
       if (this.addressBits !== this.bits) text += `a${this.addressBits} `;
     }
-    const usual = this.bits === 64 && (this.row.default64 || this.row.forced64) ? 64 : this.bits === 16 ? 16 : 32;
-    if (SIZE_SILENT.includes(this.row.mnemonic) && this.operandBits !== usual) text += `o${this.operandBits} `;
+    if (SIZE_SILENT.includes(this.row.mnemonic) && this.operandBits !== this.usualBits()) text += `o${this.operandBits} `;
     return text;
+  }
+
+  /** Operand size without prefixes. */
+  private usualBits(): number {
+    return this.bits === 64 && (this.row.default64 || this.row.forced64) ? 64 : this.bits === 16 ? 16 : 32;
   }
 
   private operand(kind: OperandKind): string {
@@ -98,7 +102,11 @@ class Formatter {
       case 'reg':
         return registerName(kind.registers, kind.registers === 'segment' ? D[D_REG] & 7 : D[D_REG], this.bits === 64 || kind.registers === 'general' ? bits : 32, rex);
       case 'opcode': return generalRegisterName(D[D_RM], bits, rex);
-      case 'immediate': return this.immediate(kind);
+      case 'immediate': {
+        // PUSH: nothing else shows its size.
+        const size = this.row.mnemonic === 'push' && this.operandBits !== this.usualBits() ? `${SIZE_KEYWORDS[this.operandBits]} ` : '';
+        return size + this.immediate(kind);
+      }
       case 'relative': return this.relative();
       case 'far': return `${hex(BigInt(D[D_IMM_HIGH] & 0xffff))}:${hex(BigInt(D[D_IMM] >>> 0) & (this.operandBits === 16 ? 0xffffn : 0xffffffffn))}`;
       case 'moffs': {
@@ -141,7 +149,7 @@ class Formatter {
 
   /** True when another operand shows the size of the memory operand, or nothing but 128 bits is possible. */
   private sizeIsPlain(kind: OperandKind, width: number): boolean {
-    return width === 128 || this.row.operands.map(operandKind).some((other) => other.registers === 'general' && other.role !== 'rm'
+    return width === 128 || this.row.operands.map(operandKind).some((other) => other.registers === 'general' && other.role !== 'rm' && (other.role !== 'fixed' || other.number === 0)
       && widthBits(other.width, this.operandBits) === width && other.width === kind.width);
   }
 
@@ -149,7 +157,7 @@ class Formatter {
     const base = D[D_BASE], index = D[D_INDEX], disp = D[D_DISP];
     const width = storesWord(this.row.mnemonic, this.row.operands) ? 16 : bits;
     let keyword = SIZE_KEYWORDS[width] !== undefined && !this.sizeIsPlain(kind, width) ? `${SIZE_KEYWORDS[width]} ` : '';
-    if (kind.width === 'far') keyword = `${this.operandBits === this.bits ? '' : `${SIZE_KEYWORDS[this.operandBits]} `}far `;
+    if (kind.width === 'far') keyword = this.row.operands.length === 2 ? '' : `${this.operandBits === this.usualBits() ? '' : `${SIZE_KEYWORDS[this.operandBits]} `}far `;
     const segment = this.segment(base === 4 || base === 5 ? 2 : 3);
     if (base === 17) {
       this.target = BigInt.asUintN(this.addressBits, this.next + BigInt(disp));
