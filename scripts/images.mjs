@@ -210,7 +210,7 @@ function l1Stage(name, vmm, purpose, { kernel, busybox, l2, tree, files }) {
     if (kernel === null || busybox === null || tree === null) throw new Error('unreachable: a needed stage failed');
     const { paths, guests, keys } = guestFiles(files);
     const inputs = { kernel: kernel.key, busybox: busybox.key, tree: tree.key, keys, names: Object.keys(paths), scripts: hashFiles([scripts.l1Init, scripts.l1Starter]), sources };
-    const step = await cache.step(name.replace('.cpio', ''), inputs, (directory) => {
+    const step = await cache.step(`${name.replace('.cpio', '')}${options.amd ? '-svm' : ''}`, inputs, (directory) => {
       const archive = l1Initramfs({ busybox: join(busybox.directory, 'busybox'), init: scripts.l1Init, starter: scripts.l1Starter, vmm, modules: join(kernel.directory, 'modules'), vmmTree: tree.directory, guests: paths });
       writeFileSync(join(directory, name), archive);
     });

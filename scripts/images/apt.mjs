@@ -13,8 +13,8 @@ import { ImageError, requireTools, run } from './tools.mjs';
 const LISTS_STAY_FRESH = 24 * 3600 * 1000;
 /** How often a download's size is looked at, in milliseconds. */
 const SIZE_POLL = 300;
-/** What apt-get prints for a package: URI, file name, bytes, checksum. */
-const URI_LINE = /^'[^']*' (\S+) (\d+) (\S+)$/gm;
+/** What apt-get prints for a package: URI, file name, bytes, checksum (`install` leaves it out if it is not an MD5 one). */
+const URI_LINE = /^'[^']*' (\S+) (\d+) (\S*)$/gm;
 
 /** @typedef {{ name: string, architecture: string, file: string, bytes: number, checksum: string }} Package */
 

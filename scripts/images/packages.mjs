@@ -11,9 +11,9 @@ import { ImageError, findTool, run } from './tools.mjs';
 /** @typedef {import('./cache.mjs').StepCache} StepCache */
 /** @typedef {{ directory: string, key: string, cached: boolean }} Step */
 
-/** Modules L1 needs for KVM, in the order of loading; kvm-amd and ccp for tests on a CPU with SVM. */
+/** Modules L1 needs for KVM, in the order of loading; kvm-amd for tests on a CPU with SVM. */
 const MODULES_INTEL = ['virt/lib/irqbypass.ko', 'arch/x86/kvm/kvm.ko', 'arch/x86/kvm/kvm-intel.ko'];
-const MODULES_AMD = [...MODULES_INTEL, 'arch/x86/kvm/kvm-amd.ko', 'drivers/crypto/ccp/ccp.ko'];
+const MODULES_AMD = [...MODULES_INTEL, 'arch/x86/kvm/kvm-amd.ko'];
 
 /** QEMU's program and what it loads at run time for the machines pc and microvm. */
 const QEMU_PROGRAM = 'usr/bin/qemu-system-x86_64';
@@ -52,7 +52,7 @@ async function withUnpacked(debs, result, take) {
  * @returns {Promise<Step>}
  */
 export function kernelStep(cache, item, deb, { modules, unpackXz, sources }) {
-  return cache.step(`kernel-${item.architecture}`, { package: item.checksum, modules, strip: findTool('strip') !== null, sources }, (result) =>
+  return cache.step(`kernel-${item.architecture}${modules === 'amd' ? '-svm' : ''}`, { package: item.checksum, modules, strip: findTool('strip') !== null, sources }, (result) =>
     withUnpacked([deb], result, async (unpacked) => {
       const boot = join(unpacked, 'boot');
       const name = readdirSync(boot).find((entry) => entry.startsWith('vmlinuz-'));
