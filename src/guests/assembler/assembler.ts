@@ -52,6 +52,8 @@ export type AssemblyResult =
 
 /** Largest image. */
 const MAX_IMAGE_BYTES = 64 << 20;
+/** Statements, repetitions counted, in one pass. */
+const MAX_STATEMENTS = 1000000;
 const MAX_PASSES = 40;
 const MAX_ERRORS = 50;
 
@@ -251,6 +253,11 @@ class Output {
     this.bytes.set(added, this.length - added.length);
   }
 
+  fill(value: number, count: number): void {
+    this.reserve(count);
+    this.bytes.fill(value, this.length - count, this.length);
+  }
+
   /** Appends `count` zero bytes. */
   reserve(count: number): void {
     const end = this.length + count;
@@ -275,6 +282,7 @@ class Pass {
   private readonly final: boolean;
   private bits: 16 | 32 | 64;
   private relative = false;
+  private statements = 0;
   origin: bigint;
 
   constructor(before: ReadonlyMap<string, bigint>, final: boolean, options: AssemblerOptions) {
@@ -329,6 +337,8 @@ class Pass {
       this.symbols.set(label, this.address());
     }
     const times = statement.times === undefined ? 1 : this.count(statement.times);
+    this.statements += times;
+    if (this.statements > MAX_STATEMENTS) mistake('the source repeats too much');
     for (let i = 0; i < times; i++) this.perform(action, statement);
   }
 
@@ -376,9 +386,14 @@ class Pass {
     const boundary = this.count(action.boundary);
     if (boundary === 0 || (boundary & (boundary - 1)) !== 0) mistake('the alignment must be a power of two');
     const mask = BigInt(boundary - 1);
+    const { fill } = action;
+    if (fill === undefined) {
+      this.output.fill(0x90, Number(-this.address() & mask));
+      return;
+    }
     while ((this.address() & mask) !== 0n) {
-      if (action.fill === undefined) this.output.push([0x90]);
-      else this.perform(action.fill, { ...statement, least: 0 });
+      if (++this.statements > MAX_STATEMENTS) mistake('the source repeats too much');
+      this.perform(fill, { ...statement, least: 0 });
     }
   }
 

@@ -17,10 +17,13 @@ export type Expression =
   | { readonly kind: 'binary'; readonly operator: string; readonly left: Expression; readonly right: Expression }
   | { readonly kind: 'choice'; readonly condition: Expression; readonly yes: Expression; readonly no: Expression };
 
+const MAX_NESTING = 100;
+
 /** A position in a token list. */
 export class TokenReader {
   readonly tokens: readonly Token[];
   at: number;
+  private depth = 0;
 
   constructor(tokens: readonly Token[], at = 0) {
     this.tokens = tokens;
@@ -38,6 +41,12 @@ export class TokenReader {
   next(): Token {
     const token = this.tokens[this.at++];
     return token ?? mistake('the line ends too early');
+  }
+
+  /** Enters (or leaves, with -1) a nested expression. */
+  nest(step: number): void {
+    this.depth += step;
+    if (this.depth > MAX_NESTING) mistake('the expression is nested too deeply');
   }
 
   /** True, and past it, when the next token is this symbol. */
@@ -75,9 +84,12 @@ export function parseExpression(reader: TokenReader, scope: string, level = 0): 
     left = { kind: 'binary', operator: token.text, left, right: parseExpression(reader, scope, level + 1) };
   }
   if (level === 0 && reader.take('?')) {
+    reader.nest(1);
     const yes = parseExpression(reader, scope);
     reader.expect(':');
-    return { kind: 'choice', condition: left, yes, no: parseExpression(reader, scope) };
+    const no = parseExpression(reader, scope);
+    reader.nest(-1);
+    return { kind: 'choice', condition: left, yes, no };
   }
   return left;
 }
@@ -97,12 +109,17 @@ function parseUnary(reader: TokenReader, scope: string): Expression {
     }
     case 'symbol': {
       if (token.text === '(') {
+        reader.nest(1);
         const inner = parseExpression(reader, scope);
+        reader.nest(-1);
         reader.expect(')');
         return inner;
       }
       if (token.text === '-' || token.text === '+' || token.text === '~' || token.text === '!') {
-        return { kind: 'unary', operator: token.text, operand: parseUnary(reader, scope) };
+        reader.nest(1);
+        const operand = parseUnary(reader, scope);
+        reader.nest(-1);
+        return { kind: 'unary', operator: token.text, operand };
       }
       return mistake(`an expression cannot contain ${token.text} here`);
     }

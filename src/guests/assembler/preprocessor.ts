@@ -28,8 +28,10 @@ interface Macro {
 }
 
 const MAX_DEPTH = 64;
-/** Lines the source may expand to. */
-const MAX_LINES = 200000;
+/** Lines, macro calls and repetitions that the source may expand to. */
+const MAX_EXPANSION = 200000;
+/** Characters of a line after expansion. */
+const MAX_LINE = 65536;
 /** Names, and strings to skip. */
 const PIECES = /'[^']*'|"[^"]*"|`(?:\\.|[^`\\])*`|[A-Za-z_.?@$][\w.?@$#~]*|\d\w*/g;
 
@@ -59,6 +61,7 @@ class Preprocessor {
   private readonly definitions = new Map<string, Definition>();
   private readonly macros = new Map<string, Macro[]>();
   private expansions = 0;
+  private work = 0;
 
   constructor(defines: Readonly<Record<string, string>>) {
     for (const [name, text] of Object.entries(defines)) this.definitions.set(name, { parameters: undefined, text });
@@ -66,17 +69,23 @@ class Preprocessor {
 
   run(lines: readonly SourceLine[], depth: number): void {
     if (depth > MAX_DEPTH) mistake('macros are nested too deeply');
-    for (let at = 0; at < lines.length;) {
+    for (let at = 0; at < lines.length && this.work <= MAX_EXPANSION;) {
       const { text, line } = lines[at];
       try {
         at = this.step(lines, at, depth);
       } catch (error) {
         if (!(error instanceof SourceError)) throw error;
         this.errors.push({ line, message: error.message });
-        if (this.output.length > MAX_LINES || /^\s*%(macro|rep|if)/i.test(text)) return;
+        // Without its end a block makes no sense of what follows.
+        if (/^\s*%(macro|rep|if)/i.test(text)) return;
         at++;
       }
     }
+  }
+
+  /** Counts what is done, so that a short source cannot keep us busy for ever. */
+  private count(): void {
+    if (++this.work > MAX_EXPANSION) mistake('the source expands to too many lines');
   }
 
   /** Handles lines[at] and what belongs to it; returns the index after it. */
@@ -105,7 +114,10 @@ class Preprocessor {
       case 'rep': {
         const end = this.matching(lines, at, /^\s*%rep\b/i, /^\s*%endrep\b/i, '%endrep');
         const body = lines.slice(at + 1, end);
-        for (let n = this.constant(rest); n > 0n; n--) this.run(body, depth + 1);
+        for (let n = this.constant(rest); n > 0n; n--) {
+          this.count();
+          this.run(body, depth + 1);
+        }
         return end + 1;
       }
       case 'if': case 'ifdef': case 'ifndef': return this.conditional(lines, at, depth);
@@ -115,11 +127,11 @@ class Preprocessor {
 
   /** A line that is no directive: a macro call, or a line for the assembler. */
   private ordinary(text: string, line: number, depth: number): void {
+    this.count();
     const call = /^(\s*[\w.?@$#~]+\s*:)?\s*([A-Za-z_.?@$][\w.?@$#~]*)(?:\s+(.*))?$/.exec(text);
     const candidates = call === null ? undefined : this.macros.get(call[2].toLowerCase());
     if (call === null || candidates === undefined) {
       if (text.trim() !== '') this.output.push({ text, line });
-      if (this.output.length > MAX_LINES) mistake('the source expands to too many lines');
       return;
     }
     const argumentText = call[3]?.trim() ?? '';
@@ -225,6 +237,7 @@ class Preprocessor {
         });
       }
       const replaced = this.expand(body, [...hidden, name]);
+      if (result.length + replaced.length > MAX_LINE) mistake('the line expands to too much text');
       result += text.slice(last, found.index) + replaced;
       last = end;
       PIECES.lastIndex = end;

@@ -294,6 +294,11 @@ describe('messages', () => {
   it('do not run away', () => {
     expect(messages('%macro m 0\nm\n%endmacro\nm').join()).toContain('nested too deeply');
     expect(messages('times 1000000000 db 0').join()).toContain('too large');
+    expect(messages('times 60000000 nop').join()).toContain('repeats too much');
+    expect(messages(Array.from({ length: 40 }, (_, n) => `%macro m${n} 0\n${n === 0 ? '' : `m${n - 1}\nm${n - 1}`}\n%endmacro`).join('\n') + '\nm39').join()).toContain('too many lines');
+    expect(messages(Array.from({ length: 60 }, (_, n) => `%define a${n} a${n + 1} a${n + 1}`).join('\n') + '\na0').join()).toContain('too much text');
+    expect(messages(`db ${'('.repeat(5000)}1${')'.repeat(5000)}`).join()).toContain('nested too deeply');
+    expect(messages('%rep 1000000000\n%endrep').join()).toContain('too many lines');
     expect(messages('%rep 1000000\nnop\n%endrep').join()).toContain('too many lines');
   });
 });
