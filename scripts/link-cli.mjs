@@ -1,6 +1,6 @@
 /**
- * Makes `npx nestbox` find the command line in a checkout: npm links the commands of dependencies only, so the
- * package's own command is put beside them.
+ * Makes `npx nestbox` find the command line in a checkout. A `bin` entry in package.json would do so too, but by way of an
+ * installation of the package into npm's cache at every call.
  */
 import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
