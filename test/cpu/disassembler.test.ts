@@ -68,7 +68,7 @@ function words(text: string): (string | bigint)[] {
     const terms = inner.replace(/\s/g, '').replace(/-/g, '+-').replace(/\*1\b/g, '').replace(/\+?\b[er]iz\b(\*\d)?/g, '').split('+');
     return ` [ ${terms.filter((term) => !/^(|0|0x0)$/.test(term)).join(' ')} ] `;
   });
-  const result = (s.match(/-?0x[0-9a-f]+|-?\b\d+\b|[a-z_][\w*]*:?|[\[\]]/g) ?? []).map((word) => {
+  const result = (s.match(/-?0x[0-9a-f]+|-?\b\d+\b|[a-z_][\w*]*:?|[[\]]/g) ?? []).map((word) => {
     if (/^-?\d/.test(word)) return word.startsWith('-') ? -BigInt(word.slice(1)) : BigInt(word);
     const stem = SUFFIXED.exec(word);
     return SPELLINGS[word] ?? stem?.[1] ?? word;

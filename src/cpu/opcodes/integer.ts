@@ -2,8 +2,8 @@
  * Opcode rows of the integer instructions (SDM volume 2; appendix A maps): everything of the one-byte map and
  * the 0F, 0F 38 maps that is neither system, x87, MMX, SSE nor VMX. Format: docs/internals.md, "Opcode table".
  *
- * Rows that name a mandatory prefix go before rows that do not; otherwise the first row that fits wins. NOP (90) with REX.B is XCHG. Handler keys (`h:`) tell apart what the generic record does not: byte
- * operands (suffix b) and the source of a count or bit number (1 = one, c = CL, i = immediate).
+ * Rows that name a mandatory prefix go before rows that do not; otherwise the first row that fits wins. NOP (90) with
+ * REX.B is XCHG. Handler keys (`h:`) tell apart what the generic record does not: byte operands (suffix b) and the source of a count or bit number (1 = one, c = CL, i = immediate).
  *
  * Not advertised and therefore absent: MOVBE, LZCNT and TZCNT (their bytes execute as BSR and BSF), ADX, BMI, RTM.
  * 0F 18 - 0F 1F and 0F 0D are hints: whatever they name later (prefetches, ENDBR, MPX), this CPU does nothing.
