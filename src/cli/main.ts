@@ -22,6 +22,9 @@ async function main(args: readonly string[]): Promise<number> {
   }
 }
 
+// Whoever reads our output may go away first, as `head` does.
+process.stdout.on('error', () => process.exit(EXIT_USAGE));
+
 try {
   process.exitCode = await main(process.argv.slice(2));
 } catch (error) {

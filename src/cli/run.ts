@@ -62,6 +62,8 @@ function readConfig(run: RunArguments): { config: MachineConfig; path: string | 
 class SerialOutputs {
   private readonly files = new Map<number | 'l2', number>();
   private readonly terminalPort: number | null;
+  /** What the ports sent since the last flush. */
+  private readonly pending = new Map<number | 'l2', number[]>();
 
   constructor(run: RunArguments) {
     let terminal: number | null = run.serial.size === 0 ? COM1 : null;
@@ -77,12 +79,23 @@ class SerialOutputs {
   }
 
   write(port: number | 'l2', byte: number): void {
-    if (port === this.terminalPort) process.stdout.write(Uint8Array.of(byte));
-    const file = this.files.get(port);
-    if (file !== undefined) writeSync(file, Uint8Array.of(byte));
+    const bytes = this.pending.get(port);
+    if (bytes === undefined) this.pending.set(port, [byte]);
+    else bytes.push(byte);
+  }
+
+  flush(): void {
+    for (const [port, bytes] of this.pending) {
+      if (bytes.length === 0) continue;
+      if (port === this.terminalPort) process.stdout.write(Uint8Array.from(bytes));
+      const file = this.files.get(port);
+      if (file !== undefined) writeSync(file, Uint8Array.from(bytes));
+      bytes.length = 0;
+    }
   }
 
   close(): void {
+    this.flush();
     for (const file of this.files.values()) closeSync(file);
   }
 }
@@ -146,10 +159,14 @@ class Run {
     if (this.args.trace.has('io')) traceIo(trace);
     const disconnect = this.connectInput();
     this.started = performance.now();
-    const ending = await this.loop();
+    let ending: Ending;
+    try {
+      ending = await this.loop();
+    } finally {
+      disconnect();
+      this.serial.close();
+    }
     const wallSeconds = (performance.now() - this.started) / 1000;
-    disconnect();
-    this.serial.close();
     const code = this.report(ending);
     this.writeResults(code, wallSeconds);
     return code;
@@ -175,6 +192,7 @@ class Run {
       const left = args.maxInstructions - session.instructions;
       if (left <= 0) return 'instruction limit';
       const outcome = instructionTrace ? this.traced(Math.min(left, STEP_CYCLES)) : session.run(Math.min(left, STEP_CYCLES - (clockNow() % STEP_CYCLES)));
+      this.serial.flush();
       const typed = this.typed;
       if (this.watch.check((level, text) => this.type(level, text))) return 'matched';
       // A guest that waits for input which nobody can give has come to its end.
@@ -199,9 +217,11 @@ class Run {
   }
 
   private traced(instructions: number): string {
-    for (let n = 0; n < instructions; n++) {
-      process.stderr.write(`${instructionLine()}\n`);
-      const outcome = this.session.run(1);
+    const { session } = this;
+    for (let n = 0; n < instructions && !session.waiting; n++) {
+      const idle = session.cyclesUntilEvent;
+      if (idle === 0) process.stderr.write(`${instructionLine()}\n`);
+      const outcome = session.run(Math.min(Math.max(1, idle), STEP_CYCLES));
       if (outcome !== 'running') return outcome;
     }
     return 'running';

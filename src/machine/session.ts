@@ -91,6 +91,11 @@ export class Session {
     return this.idle && this.state === 'running';
   }
 
+  /** While the processor halts: virtual cycles until the next device event (Infinity if there is none); else 0. */
+  get cyclesUntilEvent(): number {
+    return R[ACTIVITY] === 0 ? 0 : Math.max(0, this.running().nextDeadline() - clockNow());
+  }
+
   /** Reads the files, builds the machine and loads it, ready for the first instruction. */
   async boot(): Promise<void> {
     const files = await this.readFiles();
