@@ -38,9 +38,13 @@ function parseArguments(args) {
     const value = args[i + 1];
     if (args[i] === '--refresh') options.refresh = true;
     else if (args[i] === '--amd') options.amd = true;
-    else if (args[i] === '--out' && value !== undefined) (options.out = resolve(value)), i++;
-    else if (args[i] === '--only' && value !== undefined && value.split(',').every((name) => name === 'mini' || name === 'qemu')) (options.only = value.split(',')), i++;
-    else return null;
+    else if (args[i] === '--out' && value !== undefined) {
+      options.out = resolve(value);
+      i++;
+    } else if (args[i] === '--only' && value !== undefined && value.split(',').every((name) => name === 'mini' || name === 'qemu')) {
+      options.only = value.split(',');
+      i++;
+    } else return null;
   }
   return options;
 }
