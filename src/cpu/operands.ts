@@ -78,7 +78,10 @@ export function segmentAddress(segment: number, lo: number, hi: number, bytes: n
   R[LA + 1] = 0;
 }
 
-/** Limit and type check outside 64-bit mode (SDM 3A 5.3, 5.5). */
+/**
+ * Limit and type check outside 64-bit mode (SDM 3A 5.3, 5.5). Where the limit is 4 GiB - 1, accesses that wrap may or may not fault:
+ * here they do not, in whatever segment.
+ */
 function checkLegacySegment(segment: number, offset: number, bytes: number, write: boolean): void {
   const ar = R[SEG_AR + segment], limit = RU[SEG_LIMIT + segment];
   const last = offset + bytes - 1;
@@ -86,13 +89,13 @@ function checkLegacySegment(segment: number, offset: number, bytes: number, writ
   if (ar & 8) {
     // Code segment: never writable, readable if bit 1.
     if (write || (ar & 2) === 0) bad = true;
-    if (last > limit) bad = true;
+    if (last > limit && limit !== 0xffffffff) bad = true;
   } else {
     if (write && (ar & 2) === 0) bad = true;
     if (ar & 4) {
       // Expand-down: valid offsets lie above the limit.
       if (offset <= limit || last > (ar & AR_DB ? 0xffffffff : 0xffff)) bad = true;
-    } else if (last > limit) bad = true;
+    } else if (last > limit && limit !== 0xffffffff) bad = true;
   }
   if (bad) raiseError(segment === SS ? X_SS : X_GP, 0);
 }

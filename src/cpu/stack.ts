@@ -60,6 +60,14 @@ export function pushV(operandSize: number, lo: number, hi: number): void {
   moveStackPointer(-bytes);
 }
 
+/** Pushes a selector: with a 32-bit operand the stack pointer moves by 4 but only 16 bits are written (SDM 2B PUSH, as Core processors do). */
+export function pushSelector(operandSize: number, selector: number): void {
+  if (operandSize !== 1) return pushV(operandSize, selector, 0);
+  stackAddress(-4, 2, true);
+  store16(R[LA], R[LA + 1], selector);
+  moveStackPointer(-4);
+}
+
 /** Reads the value of the given operand size `displacement` bytes above the top of the stack: low word (16-bit zero-extended), high word in R[MEMHI]. RSP stays. */
 export function peekV(operandSize: number, displacement: number): number {
   stackAddress(displacement, 2 << operandSize, false);

@@ -4,7 +4,7 @@
  */
 import {
   R, RU, CR0, CR0_PG, CR0_TS, CR3, DR7, EFLAGS, F_NT, F_VM, PENDING_DB, RIP, RAX, RSP, SEG_AR, SEG_BASE, SEG_LIMIT, SEG_SEL,
-  CS, SS, DS, ES, FS, GS, LDTR, TR, AR_P, AR_S, AR_UNUSABLE, FAULT_ERROR, FAULT_HAS_ERROR, FAULT_KIND, FAULT_VECTOR, X_GP, X_NP, X_TS,
+  CS, SS, DS, ES, FS, GS, LDTR, TR, AR_P, AR_S, FAULT_ERROR, FAULT_HAS_ERROR, FAULT_KIND, FAULT_VECTOR, X_GP, X_NP, X_TS,
   VMX_MODE, VMX_NON_ROOT,
 } from './state';
 import { FAULT, FK_EXCEPTION, raiseError } from './fault';
@@ -156,9 +156,9 @@ function loadTask(is32: boolean): void {
   R[DR7] &= ~0x155;
   const cs = NEW[N_SEGMENTS + CS], cpl = cs & 3;
   setNullSegment(LDTR, NEW[N_LDT]);
-  for (let s = 0; s < 6; s++) setNullSegment(s, NEW[N_SEGMENTS + s]);
-  // Until SS is loaded, CPL is that of CS.
-  R[SEG_AR + SS] = AR_UNUSABLE | (cpl << 5);
+  // Where a check fails below, the hidden parts not loaded yet are still the old task's: #TS or #NP then has a stack. CPL is that of CS.
+  for (let s = 0; s < 6; s++) R[SEG_SEL + s] = NEW[N_SEGMENTS + s];
+  R[SEG_AR + SS] = (R[SEG_AR + SS] & ~0x60) | (cpl << 5);
   if (is32 && R[CR0] & CR0_PG && R[CR3] !== NEW[N_CR3]) loadCr3ForTask(NEW[N_CR3]);
   updateMode();
   if (NEW[N_TRAP]) R[PENDING_DB] |= DB_TASK_SWITCH;
@@ -198,7 +198,10 @@ function loadTaskSegments(cs: number, cpl: number): void {
   updateMode();
   for (const s of [ES, DS, FS, GS]) {
     const selector = NEW[N_SEGMENTS + s];
-    if (isNull(selector)) continue;
+    if (isNull(selector)) {
+      setNullSegment(s, selector);
+      continue;
+    }
     checkDataSegment(selector, cpl, X_TS);
     markAccessed();
     setSegmentFromDescriptor(s, selector);

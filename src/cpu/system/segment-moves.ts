@@ -6,7 +6,7 @@ import { raiseUd } from '../fault';
 import { memoryAddress, readRm16, setReg, writeRm16 } from '../operands';
 import { load16, load32, load64 } from '../mmu/access';
 import { loadSegment } from '../segments';
-import { popV, pushV } from '../stack';
+import { popV, pushSelector } from '../stack';
 import { SHADOW_MOV_SS, startInterruptShadow } from './flag-control';
 
 /** MOV r/m, Sreg: memory takes 16 bits, a register is zero-extended to the operand size. */
@@ -25,7 +25,7 @@ function movToSegment(p: number): void {
 }
 
 function pushSegment(s: number): Handler {
-  return (p) => pushV(recOperandSize(p), R[SEG_SEL + s], 0);
+  return (p) => pushSelector(recOperandSize(p), R[SEG_SEL + s]);
 }
 
 function popSegment(s: number): Handler {
