@@ -2,8 +2,9 @@
 import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
 import { BuildNotice } from './build-notice';
 import { ConsolePane } from './console-pane';
-import { DEMOS, defaultDemo, demoOfLink, isAvailable, linkOfDemo } from './demos';
+import { defaultDemo, demoOfLink, isAvailable, linkOfDemo } from './demos';
 import type { Demo } from './demos';
+import { DEMOS } from './gallery';
 import { Header } from './header';
 import { fetchImagesStatus, NO_IMAGES } from './images-status';
 import type { ImagesStatus } from './images-status';

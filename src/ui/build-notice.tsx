@@ -1,7 +1,8 @@
 /** The build of the images behind the page: how far it is, that it failed, or what can be started now that it is done. */
 import { useEffect, useState } from 'react';
-import { DEMOS, defaultDemo } from './demos';
+import { defaultDemo } from './demos';
 import type { Demo } from './demos';
+import { DEMOS } from './gallery';
 import type { ImagesStatus } from './images-status';
 
 interface Props {

@@ -1,7 +1,8 @@
 /** The gallery: a button that names the demo, and a list of all demos behind it. */
 import { useId, useRef } from 'react';
-import { DEMOS, isAvailable } from './demos';
+import { isAvailable } from './demos';
 import type { Demo } from './demos';
+import { DEMOS } from './gallery';
 import type { ImagesStatus } from './images-status';
 
 interface Props {

@@ -1,8 +1,4 @@
-/**
- * The gallery: the configurations of public/demos, which the build puts into the page, and which of them can be started with the
- * images that the server has.
- */
-import demoTexts from 'virtual:demos';
+/** Demos as the page sees them: what a configuration says for the gallery, which can be started, and which one a link means. */
 import { readMachineConfig } from '../machine/config';
 import type { MachineConfig } from '../machine/config';
 
@@ -36,8 +32,6 @@ export function makeDemo(name: string, text: string): Demo {
     return { name, config: text, title: name, description: error instanceof Error ? error.message : String(error), files: [] };
   }
 }
-
-export const DEMOS: readonly Demo[] = Object.entries(demoTexts).map(([name, text]) => makeDemo(name, text));
 
 /** True if the server has all files of the demo. */
 export function isAvailable(demo: Demo, images: ReadonlySet<string>): boolean {

@@ -2,7 +2,7 @@
  * The page's side of the machine: owns the worker, keeps what it reports as one immutable snapshot for React, and routes console bytes
  * past React to the terminals.
  */
-import { workerProblem } from '../worker/problems';
+import { makeProblem, workerProblem } from '../worker/problems';
 import type { ConsoleName, Problem, Report, Request, Stage, StageName, Statistics } from '../worker/protocol';
 import type { Demo } from './demos';
 
@@ -33,6 +33,7 @@ const OFF: MachineSnapshot = { demo: null, status: 'off', stage: null, reached: 
 
 export class MachineClient {
   private readonly createWorker: WorkerFactory;
+  private readonly base: string;
   private worker: Worker | null = null;
   private snapshot = OFF;
   private readonly listeners = new Set<() => void>();
@@ -43,8 +44,10 @@ export class MachineClient {
   private readonly images = new Map<string, Blob>();
   private startedAt = 0;
 
-  constructor(createWorker: WorkerFactory) {
+  /** `base`: URL of the page, which names of files are relative to. */
+  constructor(createWorker: WorkerFactory, base: string) {
     this.createWorker = createWorker;
+    this.base = base;
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
@@ -81,7 +84,7 @@ export class MachineClient {
     worker.addEventListener('error', (event) => {
       if (this.worker === worker) this.workerFailed(event);
     });
-    this.send({ type: 'start', name: demo.name, config: demo.config, base: document.baseURI, images: this.images });
+    this.send({ type: 'start', name: demo.name, config: demo.config, base: this.base, images: this.images });
   }
 
   /** Power off and on. */
@@ -171,13 +174,15 @@ export class MachineClient {
     });
   }
 
-  private workerFailed(event: ErrorEvent): void {
+  /** A plain event says that the program could not be fetched; an ErrorEvent, that it threw. */
+  private workerFailed(event: Event): void {
     event.preventDefault();
-    const where = event.filename === '' ? '' : ` (${event.filename}:${event.lineno})`;
-    const why = event.message === '' ? 'The worker’s program could not be loaded. The server may have stopped, or serve an incomplete build.' : event.message + where;
     this.worker?.terminate();
     this.worker = null;
-    this.update({ status: 'failed', problem: workerProblem(event.error instanceof Error ? event.error : why) });
+    const problem = !(event instanceof ErrorEvent) ? makeProblem('The machine’s worker could not be loaded', 'The server has stopped, or serves an incomplete build.', [
+      'Check that the server still runs, then press Reset or reload the page.',
+    ]) : workerProblem(event.error instanceof Error ? event.error : `${event.message} (${event.filename}:${event.lineno})`);
+    this.update({ status: 'failed', problem });
   }
 
   private update(change: Partial<MachineSnapshot>): void {

@@ -9,5 +9,5 @@ import MachineWorker from '../worker/worker?worker';
 
 const container = document.getElementById('page');
 if (container === null) throw new Error('index.html has no #page');
-const client = new MachineClient(() => new MachineWorker({ name: 'machine' }));
+const client = new MachineClient(() => new MachineWorker({ name: 'machine' }), document.baseURI);
 createRoot(container).render(<StrictMode><App client={client} /></StrictMode>);

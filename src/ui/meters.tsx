@@ -20,13 +20,17 @@ function short(value: number): string {
   return value.toFixed(value < 10 && value > 0 ? 1 : 0);
 }
 
+function total(count: number | undefined, what: string): string {
+  return count === undefined ? '' : `${count.toLocaleString('en')} ${what} since power-on`;
+}
+
 export function Meters({ machine }: { machine: MachineSnapshot }) {
   const statistics = machine.statistics;
   const live = statistics !== null && machine.status === 'running';
   return (
     <dl className="meters" aria-label="Speed and share of time per level">
-      <div className="meter"><dt>MIPS</dt><dd>{live ? short(statistics.mips) : '–'}</dd></div>
-      <div className="meter"><dt>exits/s</dt><dd>{live ? short(statistics.exitsPerSecond) : '–'}</dd></div>
+      <div className="meter" title={total(statistics?.instructions, 'instructions')}><dt>MIPS</dt><dd>{live ? short(statistics.mips) : '–'}</dd></div>
+      <div className="meter" title={total(statistics?.exits, 'VM exits')}><dt>exits/s</dt><dd>{live ? short(statistics.exitsPerSecond) : '–'}</dd></div>
       <div className="meter wide"><dt>guest time</dt><dd>{statistics === null ? '–' : `${statistics.guestSeconds.toFixed(1)} s`}</dd></div>
       <div className="shares">
         <dt className="share-bar" aria-hidden="true">

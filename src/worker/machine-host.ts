@@ -19,6 +19,8 @@ export interface HostedSession {
   readonly guestSeconds: number;
   readonly level: number;
   readonly debugExit: number | null;
+  /** Only input can make it go on. */
+  readonly waiting: boolean;
   boot(): Promise<void>;
   run(cycles: number): Outcome;
   sendSerial(port: number, bytes: ArrayLike<number>): void;
@@ -49,8 +51,6 @@ const TURN_MS = 14;
 /** Real time that one portion of execution should take. */
 const PORTION_MS = 4;
 const LEAST_PORTION = 100_000, MOST_PORTION = 2_000_000;
-/** Portions with fewer instructions say nothing about speed. */
-const MEANINGFUL_INSTRUCTIONS = 50_000;
 /** Real time between messages with serial output: one frame. */
 const FLUSH_MS = 16;
 const STATISTICS_MS = 200;
@@ -176,23 +176,25 @@ export class MachineHost {
     while (now < until) {
       const cycles = Math.floor(Math.min(this.portion, Math.max(this.pacer.available * this.tscHz, forced)));
       if (cycles <= 0) break;
-      const instructions = session.instructions, seconds = session.guestSeconds;
+      const seconds = session.guestSeconds;
       const outcome = session.run(cycles);
       const before = now;
       now = this.services.now();
       this.meter.addRunning(now - before);
       this.pacer.spend(session.guestSeconds - seconds);
       this.pacer.earn(now);
-      this.learnSpeed(session.instructions - instructions, now - before);
+      this.learnSpeed(cycles, now - before);
       forced = 0;
-      if (outcome !== 'running') break;
+      if (outcome !== 'running' || session.waiting) break;
     }
   }
 
-  private learnSpeed(instructions: number, ms: number): void {
-    if (instructions < MEANINGFUL_INSTRUCTIONS || ms <= 0) return;
-    const wanted = (instructions / ms) * PORTION_MS;
-    this.portion = Math.max(LEAST_PORTION, Math.min(MOST_PORTION, (this.portion + wanted) / 2));
+  /** A portion of `cycles` took `ms`: the next should take PORTION_MS. */
+  private learnSpeed(cycles: number, ms: number): void {
+    // What was cut short says nothing about larger ones.
+    if (cycles < this.portion && ms < PORTION_MS) return;
+    const factor = Math.max(0.5, Math.min(2, PORTION_MS / Math.max(ms, 1e-3)));
+    this.portion = Math.max(LEAST_PORTION, Math.min(MOST_PORTION, cycles * factor));
   }
 
   private afterRunning(session: HostedSession): void {
@@ -200,7 +202,7 @@ export class MachineHost {
     const now = services.now();
     this.watchStages(session);
     const ended = session.outcome !== 'running';
-    const wait = this.pacer.wait;
+    const wait = session.waiting ? STATISTICS_MS : this.pacer.wait;
     if (ended || wait > 0 || now - this.flushedAt >= FLUSH_MS) this.flush(now);
     if (ended || this.meter.age(now) >= STATISTICS_MS) {
       services.report({ type: 'statistics', statistics: this.meter.sample(now, this.counters(session)) });

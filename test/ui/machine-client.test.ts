@@ -1,0 +1,121 @@
+/** The page's side of the machine, with a worker that the test plays. */
+import { describe, expect, it } from 'vitest';
+import { makeDemo } from '../../src/ui/demos';
+import { MachineClient } from '../../src/ui/machine-client';
+import type { ConsoleSink } from '../../src/ui/machine-client';
+import { makeProblem } from '../../src/worker/problems';
+import type { Report, Request } from '../../src/worker/protocol';
+
+class FakeWorker extends EventTarget {
+  readonly requests: Request[] = [];
+  terminated = false;
+  postMessage(request: Request): void {
+    this.requests.push(request);
+  }
+  terminate(): void {
+    this.terminated = true;
+  }
+  say(report: Report): void {
+    this.dispatchEvent(new MessageEvent('message', { data: report }));
+  }
+}
+
+function connect(): { client: MachineClient; workers: FakeWorker[] } {
+  const workers: FakeWorker[] = [];
+  const client = new MachineClient(() => {
+    const worker = new FakeWorker();
+    workers.push(worker);
+    return worker as unknown as Worker;
+  }, 'http://host/sub/');
+  return { client, workers };
+}
+
+class FakeTerminal implements ConsoleSink {
+  text = '';
+  acknowledge: (() => void)[] = [];
+  write(bytes: Uint8Array, displayed: () => void): void {
+    this.text += String.fromCharCode(...bytes);
+    this.acknowledge.push(displayed);
+  }
+  clear(): void {
+    this.text = '';
+  }
+}
+
+const DEMO = makeDemo('builtin', 'kernel = "builtin"');
+const bytes = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
+
+describe('MachineClient', () => {
+  it('starts a demo and follows its stages', () => {
+    const { client, workers } = connect();
+    let changes = 0;
+    client.subscribe(() => changes++);
+    client.start(DEMO);
+    expect(workers[0].requests[0]).toMatchObject({ type: 'start', name: 'builtin', base: 'http://host/sub/' });
+    expect(client.getSnapshot()).toMatchObject({ status: 'starting', demo: DEMO });
+    workers[0].say({ type: 'stage', stage: { name: 'load', download: null } });
+    workers[0].say({ type: 'stage', stage: { name: 'l1', download: null } });
+    expect(client.getSnapshot()).toMatchObject({ status: 'running', stage: { name: 'l1' } });
+    expect(Object.keys(client.getSnapshot().reached)).toEqual(['load', 'l1']);
+    client.pause();
+    client.pause();
+    expect(client.getSnapshot().status).toBe('paused');
+    client.run();
+    expect(workers[0].requests.map((request) => request.type)).toEqual(['start', 'pause', 'run']);
+    expect(changes).toBeGreaterThan(4);
+  });
+
+  it('brings output to terminals, even early output, and tells what was displayed', () => {
+    const { client, workers } = connect();
+    client.start(DEMO);
+    workers[0].say({ type: 'serial', console: 'l2', bytes: bytes('early ') });
+    const terminal = new FakeTerminal();
+    client.attachConsole('l2', terminal);
+    workers[0].say({ type: 'serial', console: 'l2', bytes: bytes('late') });
+    expect(terminal.text).toBe('early late');
+    terminal.acknowledge.forEach((acknowledge) => acknowledge());
+    expect(workers[0].requests.slice(1)).toEqual([{ type: 'consumed', bytes: 6 }, { type: 'consumed', bytes: 4 }]);
+    client.type('l2', bytes('x'));
+    expect(workers[0].requests.at(-1)).toMatchObject({ type: 'input', console: 'l2' });
+  });
+
+  it('resets with the files it has, and hears the old worker no more', () => {
+    const { client, workers } = connect();
+    const terminal = new FakeTerminal();
+    client.attachConsole('l1', terminal);
+    client.start(DEMO);
+    const blob = new Blob(['kernel']);
+    workers[0].say({ type: 'image', name: 'images/k', blob });
+    workers[0].say({ type: 'serial', console: 'l1', bytes: bytes('old') });
+    client.reset();
+    expect(workers[0].terminated).toBe(true);
+    expect(terminal.text).toBe('');
+    workers[0].say({ type: 'log', text: 'from the grave' });
+    terminal.acknowledge.forEach((acknowledge) => acknowledge());
+    expect(client.getSnapshot().log).toEqual([]);
+    expect(workers[1].requests).toHaveLength(1);
+    expect(workers[1].requests[0]).toMatchObject({ images: new Map([['images/k', blob]]) });
+  });
+
+  it('shows problems, and a start clears them', () => {
+    const { client, workers } = connect();
+    client.refuse(makeProblem('No such demo', 'why', []));
+    expect(client.getSnapshot()).toMatchObject({ status: 'failed', demo: null, problem: { title: 'No such demo' } });
+    client.reset();
+    expect(workers).toHaveLength(0);
+    client.start(DEMO);
+    expect(client.getSnapshot().problem).toBeNull();
+    workers[0].say({ type: 'stopped', crashed: true, problem: makeProblem('L1 crashed', 'why', []) });
+    expect(client.getSnapshot()).toMatchObject({ status: 'stopped', problem: { title: 'L1 crashed' } });
+    client.run();
+    expect(workers[0].requests).toHaveLength(1);
+  });
+
+  it('explains workers that cannot be made or loaded', () => {
+    const broken = new MachineClient(() => {
+      throw new Error('workers are forbidden');
+    }, '');
+    broken.start(DEMO);
+    expect(broken.getSnapshot()).toMatchObject({ status: 'failed', problem: { why: 'Workers are forbidden.' } });
+  });
+});

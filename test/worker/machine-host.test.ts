@@ -1,0 +1,260 @@
+/** The worker's driver with a session, a clock and timers that the test controls. */
+import { describe, expect, it } from 'vitest';
+import { readMachineConfig } from '../../src/machine/config';
+import { LoadError } from '../../src/machine/loaders/load-error';
+import type { ImageSource, Outcome, SessionOutputs, SessionStats } from '../../src/machine/session';
+import { MachineHost } from '../../src/worker/machine-host';
+import type { HostedSession, HostServices } from '../../src/worker/machine-host';
+import { DownloadError } from '../../src/worker/problems';
+import type { Report } from '../../src/worker/protocol';
+
+const CONFIG = 'kernel = "images/kernel"\nramdisk = "images/initrd"\nmemory = 64\nnestbox_l2_serial = 1\n';
+
+/** 50 million instructions per second; idles while `busy` is false. */
+class FakeSession implements HostedSession {
+  outcome: Outcome = 'running';
+  instructions = 0;
+  guestSeconds = 0;
+  level = 1;
+  debugExit: number | null = null;
+  waiting = false;
+  busy = true;
+  l2Instructions = 0;
+  readonly typed: string[] = [];
+  /** What happens in the next run. */
+  next: (() => void) | null = null;
+  readonly world: World;
+  readonly images: ImageSource;
+  readonly outputs: SessionOutputs;
+
+  constructor(world: World, images: ImageSource, outputs: SessionOutputs) {
+    this.world = world;
+    this.images = images;
+    this.outputs = outputs;
+  }
+
+  async boot(): Promise<void> {
+    await this.images('images/kernel');
+    await this.images('images/initrd');
+  }
+
+  run(cycles: number): Outcome {
+    this.next?.();
+    this.next = null;
+    this.guestSeconds += cycles / 1e9;
+    if (this.busy) {
+      this.instructions += cycles;
+      this.world.time += cycles / 50_000;
+    } else this.world.time += 0.05;
+    return this.outcome;
+  }
+
+  sendSerial(port: number, bytes: ArrayLike<number>): void {
+    this.typed.push(`${port}:${String.fromCharCode(...Array.from(bytes))}`);
+  }
+
+  sendToL2(bytes: ArrayLike<number>): boolean {
+    this.sendSerial(1, bytes);
+    return true;
+  }
+
+  stats(): SessionStats {
+    const l2 = this.l2Instructions;
+    const console = { bytes: 0, hash: '' };
+    return {
+      outcome: this.outcome, instructions: { total: this.instructions, l1: this.instructions - l2, ...(l2 > 0 ? { l2 } : {}) },
+      exits: { hlt: 3, 'io-instruction': 4 }, guestSeconds: this.guestSeconds, debugExit: null, consoles: { l1: console, l2: console },
+    };
+  }
+}
+
+class World {
+  time = 0;
+  /** Time of the call that was asked for. */
+  wakeAt: number | null = null;
+  vmxOn = false;
+  session: FakeSession | null = null;
+  readonly reports: Report[] = [];
+  readonly downloads: string[] = [];
+  readonly services: HostServices = {
+    createSession: (_config, images, outputs) => {
+      this.session = new FakeSession(this, images, outputs);
+      return this.session;
+    },
+    readConfig: readMachineConfig,
+    download: (file, progress) => {
+      this.downloads.push(file);
+      progress(file, 1, 2);
+      return Promise.resolve(new Blob([file]));
+    },
+    report: (report) => this.reports.push(report),
+    vmxOn: () => this.vmxOn,
+    processorState: () => 'rip 1234',
+    now: () => this.time,
+    wake: (ms) => {
+      this.wakeAt = this.time + ms;
+    },
+  };
+  readonly host = new MachineHost(this.services);
+
+  async start(text = CONFIG, known: ReadonlyMap<string, Blob> = new Map()): Promise<void> {
+    await this.host.start('test', text, known);
+  }
+
+  /** Does what timers would do until then. */
+  pass(ms: number): void {
+    const end = this.time + ms;
+    while (this.wakeAt !== null && this.wakeAt <= end) {
+      this.time = Math.max(this.time, this.wakeAt);
+      this.wakeAt = null;
+      this.host.turn();
+    }
+    this.time = Math.max(this.time, end);
+  }
+
+  of<T extends Report['type']>(type: T): Extract<Report, { type: T }>[] {
+    return this.reports.filter((report): report is Extract<Report, { type: T }> => report.type === type);
+  }
+
+  machine(): FakeSession {
+    if (this.session === null) throw new Error('not started');
+    return this.session;
+  }
+}
+
+describe('MachineHost', () => {
+  it('downloads, tells the stages in order, and runs at full speed while busy', async () => {
+    const world = new World();
+    await world.start();
+    world.pass(1000);
+    expect(world.downloads).toEqual(['images/kernel', 'images/initrd']);
+    expect(world.of('image').map((report) => report.name)).toEqual(['images/kernel', 'images/initrd']);
+    expect(world.machine().instructions).toBeGreaterThan(49_000_000);
+    world.vmxOn = true;
+    world.pass(50);
+    world.machine().l2Instructions = 5;
+    world.pass(50);
+    world.machine().outputs.observed({ machine: 1, level: 2, lcr: 0, mcr: 0 }, 0x68);
+    world.pass(50);
+    const names = world.of('stage').map((report) => report.stage.name);
+    expect(names).toEqual(['download', 'download', 'download', 'load', 'l1', 'vmx-on', 'launch', 'l2']);
+    expect(world.of('statistics')[0].statistics.mips).toBeCloseTo(50, 0);
+    expect(world.of('statistics').length).toBeGreaterThanOrEqual(4);
+  });
+
+  it('uses files that are known already', async () => {
+    const world = new World();
+    const blob = new Blob(['k']);
+    await world.start(CONFIG, new Map([['images/kernel', blob]]));
+    expect(world.downloads).toEqual(['images/initrd']);
+  });
+
+  it('lets an idle machine follow real time and shows it as idle', async () => {
+    const world = new World();
+    await world.start();
+    world.machine().busy = false;
+    world.pass(10_000);
+    expect(world.machine().guestSeconds).toBeGreaterThan(9.8);
+    expect(world.machine().guestSeconds).toBeLessThan(10.3);
+    expect(world.of('statistics').at(-1)?.statistics.shares.idle).toBeGreaterThan(0.9);
+  });
+
+  it('sleeps while only input can wake the machine, and wakes for it at once', async () => {
+    const world = new World();
+    await world.start();
+    const machine = world.machine();
+    machine.busy = false;
+    machine.waiting = true;
+    world.pass(1000);
+    expect(world.wakeAt ?? 0).toBeGreaterThan(world.time);
+    world.host.input('l2', Uint8Array.of(0x61));
+    world.host.input('l1', Uint8Array.of(0x62));
+    expect(world.wakeAt).toBe(world.time);
+    expect(machine.typed).toEqual(['1:a', '0:b']);
+  });
+
+  it('pauses, and no time passes for the machine', async () => {
+    const world = new World();
+    await world.start();
+    world.pass(100);
+    world.host.pause();
+    world.pass(20);
+    const { guestSeconds } = world.machine();
+    world.pass(60_000);
+    expect(world.machine().guestSeconds).toBe(guestSeconds);
+    world.machine().busy = false;
+    world.host.run();
+    world.pass(10);
+    expect(world.machine().guestSeconds - guestSeconds).toBeGreaterThan(0);
+    expect(world.machine().guestSeconds - guestSeconds).toBeLessThan(0.2);
+  });
+
+  it('batches output and waits for a page that falls behind', async () => {
+    const world = new World();
+    await world.start();
+    const machine = world.machine();
+    machine.next = () => {
+      for (let n = 0; n < 1_500_000; n++) machine.outputs.serial(0, n);
+      machine.outputs.serial(1, 0x78);
+    };
+    world.pass(100);
+    const serial = world.of('serial');
+    expect(serial.map((report) => [report.console, report.bytes.length])).toEqual([['l1', 1_500_000]]);
+    expect(serial[0].bytes[259]).toBe(3);
+    const { instructions } = machine;
+    world.pass(1000);
+    expect(machine.instructions).toBe(instructions);
+    world.host.consumed(1_500_000);
+    world.pass(100);
+    expect(machine.instructions).toBeGreaterThan(instructions);
+  });
+
+  it('tells how the machine ended', async () => {
+    const world = new World();
+    await world.start();
+    const machine = world.machine();
+    machine.next = () => {
+      machine.outputs.serial(0, 0x21);
+      machine.outputs.log('triple fault at 10h');
+      machine.outcome = 'crash';
+      machine.level = 2;
+    };
+    world.pass(100);
+    expect(world.of('serial')[0].bytes).toEqual(Uint8Array.of(0x21));
+    const [stopped] = world.of('stopped');
+    expect(stopped.crashed).toBe(true);
+    expect(stopped.problem).toMatchObject({ title: 'L2 crashed', why: expect.stringContaining('Triple fault at 10h'), details: 'rip 1234' });
+    expect(world.wakeAt).toBeNull();
+  });
+
+  it('explains why a machine cannot start', async () => {
+    const failing = async (change: (world: World) => void, text = CONFIG): Promise<string> => {
+      const world = new World();
+      change(world);
+      await world.start(text);
+      world.pass(100);
+      const [failed] = world.of('failed');
+      return `${failed.problem.title}: ${failed.problem.why}`;
+    };
+    const refuse = (error: Error) => (world: World): void => {
+      world.services.download = () => Promise.reject(error);
+    };
+    expect(await failing(() => undefined, 'kernel = "k"\nmemory = "much"\n')).toMatch(/configuration of “test” is refused: memory: .*line 2/);
+    expect(await failing(refuse(new DownloadError('images/kernel', 'http://h/images/kernel', 'missing', 'gone')))).toMatch(/needs an image .*http:\/\/h\/images\/kernel/);
+    expect(await failing(refuse(new DownloadError('k', 'http://h/k', 'network', 'no answer')))).toMatch(/could not be downloaded: No answer\./);
+    expect(await failing(refuse(new LoadError('k', 'not a kernel')))).toMatch(/“k” cannot be booted: Not a kernel\./);
+    expect(await failing(refuse(new RangeError('Array buffer allocation failed')))).toMatch(/not enough memory/);
+    expect(await failing(refuse(new Error('odd')))).toMatch(/Nestbox itself failed: Odd\./);
+  });
+
+  it('reports an exception of the machine and stops', async () => {
+    const world = new World();
+    await world.start();
+    world.machine().next = () => {
+      throw new TypeError('broken');
+    };
+    world.pass(100);
+    expect(world.of('failed')[0].problem.details).toContain('TypeError: broken');
+    expect(world.wakeAt).toBeNull();
+  });
+});
