@@ -37,7 +37,7 @@ function directSettings(run: RunArguments): XlSettings {
   if (run.kernel !== null) set('kernel', quote(run.kernel));
   if (run.bios !== null) set('bios_path_override', quote(run.bios));
   if (run.append !== null) set('cmdline', quote(run.append));
-  const modules = [...(run.initrd === null ? [] : [run.initrd]), ...run.modules];
+  const modules = [...(run.initrd === null ? [] : [`"${run.initrd}"`]), ...run.modules];
   if (modules.length > 0) set('ramdisk', `[${modules.map(quote).join(', ')}]`);
   if (run.memory !== null) set('memory', run.memory);
   if (run.vcpus !== null) set('vcpus', run.vcpus);

@@ -13,6 +13,7 @@ import { instructionsAtLevel, levelNow, resetGuests } from '../observe/guests';
 import { L2Consoles } from '../observe/l2-consoles';
 import type { ObservedConsole } from '../observe/l2-consoles';
 import { buildBuiltin } from '../guests/builtin';
+import { ConfigError } from './config';
 import type { MachineConfig } from './config';
 import { ConsoleHash } from './console-hash';
 import { leaveFirmwareState } from './firmware';
@@ -99,20 +100,7 @@ export class Session {
   /** Reads the files, builds the machine and loads it, ready for the first instruction. */
   async boot(): Promise<void> {
     const files = await this.readFiles();
-    const config = this.config;
-    const machine = createMachine({
-      memoryMb: config.memoryMiB, vcpus: config.vcpus, tscHz: config.tscHz, acpi: config.acpi, hpet: config.hpet, apic: config.apic,
-      rtcStart: DEFAULT_RTC_START + config.rtcOffset, hap: config.ept, nestedhvm: config.nestedVmx, cpuid: config.cpuid,
-      onReboot: config.restartOnReset ? 'restart' : 'stop', onCrash: 'stop',
-    }, {
-      serialOutput: (port, byte) => this.serialOutput(port, byte),
-      debugText: (byte) => this.outputs.debugText(byte),
-      debugExit: (value) => {
-        this.debugExit = value;
-      },
-      poweredOff: () => undefined,
-      log: (text) => this.outputs.log(text),
-    });
+    const machine = this.build();
     this.machine = machine;
     exitCounts.fill(0);
     resetGuests();
@@ -136,11 +124,6 @@ export class Session {
     if (machine.stopped) this.state = machine.reason ?? 'power-off';
     else if (haltedForGood()) this.state = 'halted';
     return this.state;
-  }
-
-  /** Presses the reset button. */
-  reset(): void {
-    this.running().reset();
   }
 
   /** Types bytes into one of the machine's serial ports. */
@@ -185,6 +168,30 @@ export class Session {
       outcome: this.state, instructions, exits, guestSeconds: this.guestSeconds, debugExit: this.debugExit,
       consoles: { l1: console(this.hashes.l1), l2: console(this.hashes.l2) },
     };
+  }
+
+  /** Powers the machine on. */
+  private build(): Machine {
+    const { config } = this;
+    try {
+      return createMachine({
+        memoryMb: config.memoryMiB, vcpus: config.vcpus, tscHz: config.tscHz, acpi: config.acpi, hpet: config.hpet, apic: config.apic,
+        rtcStart: DEFAULT_RTC_START + config.rtcOffset, hap: config.ept, nestedhvm: config.nestedVmx, cpuid: config.cpuid,
+        onReboot: config.restartOnReset ? 'restart' : 'stop', onCrash: 'stop',
+      }, {
+        serialOutput: (port, byte) => this.serialOutput(port, byte),
+        debugText: (byte) => this.outputs.debugText(byte),
+        debugExit: (value) => {
+          this.debugExit = value;
+        },
+        poweredOff: () => undefined,
+        log: (text) => this.outputs.log(text),
+      });
+    } catch (error) {
+      // The one thing a checked configuration can ask for in vain.
+      if (!(error instanceof RangeError)) throw error;
+      throw new ConfigError(config.name || 'configuration', 0, 'memory', `${config.memoryMiB} MiB cannot be had here (${error.message})`);
+    }
   }
 
   private running(): Machine {

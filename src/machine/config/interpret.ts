@@ -147,10 +147,10 @@ function readBoot(keys: KeyReader): BootSpec {
   return { kind: 'kernel', kernel, cmdline, modules };
 }
 
-/** `FILE ARGUMENTS...` */
+/** `FILE ARGUMENTS...`; a file name with spaces stands in double quotes. */
 export function moduleSpec(text: string): ModuleSpec {
-  const found = /^(\S*)\s*(.*)$/s.exec(text.trim());
-  return { file: found?.[1] ?? '', args: found?.[2] ?? '' };
+  const found = /^(?:"([^"]*)"|(\S*))\s*(.*)$/s.exec(text.trim());
+  return { file: found?.[1] ?? found?.[2] ?? '', args: found?.[3] ?? '' };
 }
 
 /** As xl does: cmdline wins, else `root=ROOT EXTRA`. */
