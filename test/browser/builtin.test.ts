@@ -1,13 +1,12 @@
 /** The production build in headless Chromium: the built-in demo, the page's controls, and what it says when something is wrong. */
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CHROMIUM, launchChromium, servePage, typeInto, waitForConsole } from './page';
+import { launchChromium, servePage, typeInto, waitForConsole } from './page';
 import type { ServedPage } from './page';
 
 const START_MS = 60_000;
 
-// Where there is no Chromium there is nothing to test; .ci/run installs it.
-describe.skipIf(CHROMIUM === undefined)('the page in Chromium', () => {
+describe('the page in Chromium', () => {
   let served: ServedPage, browser: Browser;
   const requests: string[] = [];
 

@@ -36,6 +36,7 @@ export async function servePage({ isolate = true }: { isolate?: boolean } = {}):
 }
 
 export function launchChromium(): Promise<Browser> {
+  if (CHROMIUM === undefined) throw new Error('there is no Chromium here: install it (apt-get install chromium), or name one in CHROMIUM');
   return chromium.launch({
     executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--no-first-run'],
   });

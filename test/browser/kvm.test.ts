@@ -1,0 +1,44 @@
+/**
+ * A real KVM and its real Linux guest in headless Chromium: minutes, so it runs only when asked for (`npm run test:page`), and
+ * where the images have been built. NESTBOX_PICTURE=FILE keeps a picture of the page at the end.
+ */
+import { existsSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { CHROMIUM, launchChromium, servePage, typeInto, waitForConsole } from './page';
+
+const DEMO = process.env.NESTBOX_DEMO ?? 'kvm-amd64';
+const canRun = process.env.NESTBOX_LONG !== undefined && CHROMIUM !== undefined && existsSync('public/images/l1-mini.cpio');
+const BOOT_MS = 900_000;
+
+describe.runIf(canRun)(`${DEMO} in Chromium`, () => {
+  it('boots L1, KVM and L2; `uname -a` typed into the L2 pane is answered there', { timeout: 2 * BOOT_MS }, async () => {
+    const served = await servePage(), browser = await launchChromium();
+    try {
+      const page = await browser.newPage({ viewport: { width: 1440, height: 900 }, colorScheme: 'dark' });
+      const errors: string[] = [];
+      page.on('pageerror', (error) => errors.push(error.message));
+      const started = Date.now();
+      const seconds = (): string => `${((Date.now() - started) / 1000).toFixed(1)} s`;
+      const meters = (): Promise<string[]> => page.locator('.meter[title]').evaluateAll((all) => all.map((meter) => meter.getAttribute('title') ?? ''));
+      await page.goto(`${served.url}#demo=${DEMO}`);
+      await waitForConsole(page, 'l1', /^l1# /m, BOOT_MS);
+      console.log(`L1's prompt after ${seconds()}: ${(await meters()).join(', ')}`);
+      await waitForConsole(page, 'l2', /^l2# /m, BOOT_MS);
+      console.log(`L2's prompt after ${seconds()}: ${(await meters()).join(', ')}`);
+      await typeInto(page, 'l2', 'uname -a\n');
+      await waitForConsole(page, 'l2', /^Linux .*GNU\/Linux/m, 120_000);
+      await typeInto(page, 'l1', 'uname -a; lsmod\n');
+      await waitForConsole(page, 'l1', /^kvm_intel/m, 120_000);
+      console.log(`both answered after ${seconds()}`);
+      expect(await page.locator('.stages').innerText()).toContain('L2 running');
+      expect(errors).toEqual([]);
+      if (process.env.NESTBOX_PICTURE !== undefined) {
+        await page.waitForTimeout(1000);
+        await page.screenshot({ path: process.env.NESTBOX_PICTURE });
+      }
+    } finally {
+      await browser.close();
+      served.close();
+    }
+  });
+});
