@@ -3,11 +3,11 @@
  * What it makes and how: docs/images.md. Stages depend on each other as the code below says; one that fails is told,
  * those that need it are skipped, the others go on. Exit code 1 if anything is missing in the end.
  */
-import { copyFileSync, constants, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, constants, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { AptRoot } from './images/apt.mjs';
-import { StepCache, hashFiles, sha256 } from './images/cache.mjs';
+import { AptRoot, LISTS_STAY_FRESH } from './images/apt.mjs';
+import { StepCache, cacheKey, hashFiles, sha256 } from './images/cache.mjs';
 import { l1Initramfs, l2Initramfs } from './images/initramfs.mjs';
 import { takeLock } from './images/lock.mjs';
 import { busyboxStep, kernelStep, qemuPackages, qemuStep } from './images/packages.mjs';
@@ -57,7 +57,7 @@ if (parsed === null) {
 const options = parsed;
 const cache = new StepCache(join(CACHE, 'steps'));
 /** Results depend on the code that makes them. */
-const sources = hashFiles(readdirSync(join(PROJECT, 'scripts/images')).filter((name) => /^(packages|elf|bzimage|lz4|initramfs|cpio)\.mjs$/.test(name)).sort().map((name) => join(PROJECT, 'scripts/images', name)));
+const sources = hashFiles(['packages', 'elf', 'bzimage', 'lz4', 'initramfs', 'cpio'].map((name) => join(PROJECT, 'scripts/images', `${name}.mjs`)));
 const scripts = { l1Init: join(PROJECT, 'images/l1-init'), l1Starter: join(PROJECT, 'images/l1-l2'), l2Init: join(PROJECT, 'images/l2-init') };
 mkdirSync(options.out, { recursive: true });
 const releaseLock = takeLock(join(CACHE, 'lock'));
@@ -154,8 +154,22 @@ function packageStage(name, root, packageName, use) {
   });
 }
 
-/** @type {Map<string, ManifestEntry>} */
-const manifest = new Map();
+/** Images in place, those of earlier builds included: a failure of this one takes nothing away. */
+const manifest = readManifest();
+
+/** @returns {Map<string, ManifestEntry>} */
+function readManifest() {
+  const path = join(options.out, 'manifest.json');
+  /** @type {{ images: ManifestEntry[] }} */
+  const { images } = existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : { images: [] };
+  return new Map(images.filter(isInPlace).map((image) => [image.name, image]));
+}
+
+/** @param {ManifestEntry} image */
+function isInPlace({ name, bytes }) {
+  const path = join(options.out, name);
+  return existsSync(path) && statSync(path).size === bytes;
+}
 
 /**
  * Puts a finished image into place and into the manifest, so that the page can offer its demos at once.
@@ -275,7 +289,7 @@ async function build() {
   });
   if (options.only.includes('qemu')) {
     await l1Stage('l1-qemu.cpio', 'qemu', "L1 with KVM and Debian's QEMU", {
-      kernel, busybox: busybox64, l2: l2Amd64, tree: qemu, files: { ...initramfs, 'vmlinuz-amd64=vmlinuz': kernel64, 'vmlinuz-686=vmlinuz': l2I386 && kernel32 },
+      kernel, busybox: busybox64, l2: l2Amd64, tree: qemu, files: { ...initramfs, 'vmlinux-amd64=vmlinux': kernel64, 'vmlinuz-686=vmlinuz': l2I386 && kernel32 },
     });
   }
 
@@ -285,10 +299,31 @@ async function build() {
   progress.finish(failures.length === 0, failures.length === 0 ? summary : `${summary} Failed: ${failures.join('; ')}.`);
 }
 
+/** Changes with everything on this machine that a build depends on; packages change with their lists. */
+function buildKey() {
+  const vmm = join(PROJECT, 'images/vmm');
+  const files = [fileURLToPath(import.meta.url), ...Object.values(scripts), ...readdirSync(vmm).sort().map((name) => join(vmm, name))];
+  return cacheKey({ sources, files: hashFiles(files), out: options.out, amd: options.amd, only: options.only });
+}
+
+const LAST_BUILD = join(CACHE, 'last-build.json');
+
+/** Whether the last build made all that this one would make, from lists that are still fresh. */
+function isUpToDate() {
+  if (options.refresh || !existsSync(LAST_BUILD)) return false;
+  /** @type {{ key: string, time: number, images: number }} */
+  const last = JSON.parse(readFileSync(LAST_BUILD, 'utf8'));
+  return last.key === buildKey() && Date.now() - last.time < LISTS_STAY_FRESH && manifest.size >= last.images;
+}
+
 try {
-  await build();
+  if (isUpToDate()) {
+    progress.finish(true, `The images in ${options.out} are up to date.`);
+  } else {
+    await build();
+    if (failures.length === 0) writeFileSync(LAST_BUILD, JSON.stringify({ key: buildKey(), time: Date.now(), images: manifest.size }));
+  }
 } finally {
   releaseLock();
 }
-rmSync(join(CACHE, 'apt', 'amd64', 'inbox'), { recursive: true, force: true });
 process.exitCode = failures.length === 0 ? 0 : 1;

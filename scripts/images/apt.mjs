@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { ImageError, requireTools, run } from './tools.mjs';
 
 /** Package lists are fetched again when older than this, in milliseconds. */
-const LISTS_STAY_FRESH = 24 * 3600 * 1000;
+export const LISTS_STAY_FRESH = 24 * 3600 * 1000;
 /** How often a download's size is looked at, in milliseconds. */
 const SIZE_POLL = 300;
 /** What apt-get prints for a package: URI, file name, bytes, checksum (`install` leaves it out if it is not an MD5 one). */
@@ -50,7 +50,8 @@ export class AptRoot {
    */
   async update(always = false) {
     const stamp = join(this.#root, 'updated');
-    if (!always && existsSync(stamp) && Date.now() - statSync(stamp).mtimeMs < LISTS_STAY_FRESH) return { cached: true, warning: null };
+    const age = existsSync(stamp) ? Date.now() - statSync(stamp).mtimeMs : Infinity;
+    if (!always && age < LISTS_STAY_FRESH) return { cached: true, warning: null };
     const { code, stderr } = await run('apt-get', ['-c', this.#configuration, 'update'], { allowFailure: true });
     if (code === 0) {
       writeFileSync(stamp, '');
