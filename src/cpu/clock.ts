@@ -5,8 +5,8 @@
 import { R, BUD, CURP, RF64, TSC_ADJUST } from './state';
 import { INFO } from './record';
 
-/** [0] clock value at which the current slice ends (R[BUD] = 0). [1] instructions skipped as idle so far. */
-const TIME = new Float64Array(2);
+/** [0] clock value at which the current slice ends (R[BUD] = 0). [1] instructions skipped as idle so far. [2] 1 if endSliceNow cut the slice. */
+const TIME = new Float64Array(3);
 
 /** Virtual cycles since power-on before the instruction in progress. Exact at block boundaries and in block-ending instructions. */
 export function clockNow(): number {
@@ -22,7 +22,16 @@ export function instructionCount(): number {
 /** Starts a slice of `cycles` (1 to 2^30) from the present moment. Only at a block boundary. */
 export function beginSlice(cycles: number): void {
   TIME[0] = clockNow() + cycles;
+  TIME[2] = 0;
   R[BUD] = cycles;
+}
+
+/** Lengthens the current slice by `cycles`, unless something has asked for its end. Only at a block boundary. */
+export function extendSlice(cycles: number): boolean {
+  if (TIME[2] !== 0) return false;
+  TIME[0] += cycles;
+  R[BUD] += cycles;
+  return true;
 }
 
 /**
@@ -30,6 +39,7 @@ export function beginSlice(cycles: number): void {
  * raises a signal or schedules an earlier event.
  */
 export function endSliceNow(): void {
+  TIME[2] = 1;
   const left = R[BUD];
   if (left > 0) {
     TIME[0] -= left;

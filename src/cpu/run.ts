@@ -8,12 +8,14 @@ import {
   R, RF64, ACCESS_USER, ACTIVITY, BUD, CPL, CURP, DR0, DR7, EFLAGS, F_IF, F_RF, F_TF, FAULT_KIND, INHIBIT, INHIBIT_AT, IPB, NMI_BLOCKED, PENDING_DB,
   RIP, CODE64, CS, SEG_BASE, SIGNALS, SIG_ATTENTION, SIG_INIT, SIG_INTR, SIG_NMI, SIG_SIPI, SIPI_VECTOR, VMX_MODE, VMX_NON_ROOT, VMX_OFF, X_DB, X_NMI,
 } from './state';
-import { INFO } from './record';
+import { C, INFO } from './record';
 import { FAULT, FK_EXCEPTION, FK_VM_EXIT } from './fault';
-import { beginSlice, clockNow, skipIdle } from './clock';
+import { beginSlice, clockNow, extendSlice, skipIdle } from './clock';
 import { buildInterpreter } from './engine/interpreter';
 import type { Interpret } from './engine/interpreter';
 import { initBlocks, lookup, setStepping } from './engine/blocks';
+import { KIND_REGION } from './engine/kinds';
+import { compileRegion, IN_REGION } from './engine/regions';
 import { train } from './engine/training';
 import { deliverEvent, handleFault, EVENT_EXCEPTION, EVENT_EXTERNAL, EVENT_NMI } from './interrupts';
 import { mem8 } from './mmu/memory';
@@ -132,6 +134,7 @@ function hasInstructionBreakpoints(): boolean {
 function recover(): void {
   const p = R[CURP];
   const kind = R[FAULT_KIND];
+  R[IN_REGION] = 0;
   // The fault may have come out of an implicit supervisor access at CPL 3.
   if (R[ACCESS_USER] !== (R[CPL] === 3 ? 1 : 0)) updateMode();
   if (p !== 0) {
@@ -146,16 +149,69 @@ function recover(): void {
   else if (kind === FK_VM_EXIT) performPendingExit();
 }
 
-/** Executes until R[BUD] is used up (an overrun by a faulting fetch is possible: -1). */
-function execute(stepping: boolean): void {
-  setStepping(stepping);
+/** Cycles between two looks at which block is executing. */
+const SAMPLE_CYCLES = 12_000;
+/** A window of samples, and how many of them a block needs to be worth compiling. */
+const WINDOW_SAMPLES = 4096, HOT_SAMPLES = 12;
+let samples = 0;
+let secondTier = true;
+
+/** Chooses the engine: the interpreter alone, or with compiled regions for hot code. Guests cannot tell. */
+export function useSecondTier(on: boolean): void {
+  secondTier = on;
+}
+
+/** Notes that the block P was about to run; compiles it when it was met often lately. */
+function sample(P: number): void {
+  samples++;
+  const window = (samples / WINDOW_SAMPLES) | 0;
+  const word = C[P - 7];
+  const count = word >> 8 === window ? (word & 255) + 1 : 1;
+  C[P - 7] = (window << 8) | count;
+  if (count >= HOT_SAMPLES && (C[P] & 1023) !== KIND_REGION) {
+    C[P - 7] = (window + 1) << 8;
+    compileRegion(P);
+  }
+}
+
+/** Executes `cycles` cycles from a block boundary, or less if a signal or a fault needs the run loop. */
+function execute(cycles: number): void {
+  setStepping(false);
+  let left = cycles;
   try {
-    interpret(lookup());
-    while (R[BUD] > 0) {
-      // The next block is longer than what is left: step.
-      setStepping(true);
-      interpret(lookup());
+    const first = secondTier ? Math.min(left, SAMPLE_CYCLES) : left;
+    beginSlice(first);
+    left -= first;
+    let P = lookup();
+    for (;;) {
+      interpret(P);
+      const more = Math.min(left, SAMPLE_CYCLES + ((samples * 7) & 1023));
+      if (left <= 0 || !extendSlice(more)) break;
+      left -= more;
+      P = lookup();
+      sample(P);
     }
+    finishSlice();
+  } catch (thrown) {
+    if (thrown !== FAULT) throw thrown;
+    recover();
+  }
+}
+
+/** The next block is longer than what is left of the slice: steps to its end. */
+function finishSlice(): void {
+  while (R[BUD] > 0) {
+    setStepping(true);
+    interpret(lookup());
+  }
+}
+
+/** Executes one instruction. */
+function executeOne(): void {
+  setStepping(true);
+  try {
+    beginSlice(1);
+    finishSlice();
   } catch (thrown) {
     if (thrown !== FAULT) throw thrown;
     recover();
@@ -168,9 +224,8 @@ function executeSingle(): void {
   const trap = (R[EFLAGS] & F_TF) !== 0;
   R[EFLAGS] &= ~F_RF;
   const before = clockNow(), vmxMode = R[VMX_MODE];
-  beginSlice(1);
   R[FAULT_KIND] = 0;
-  execute(true);
+  executeOne();
   // A VM exit inside the instruction took the guest's trap with it.
   if (trap && R[FAULT_KIND] === 0 && clockNow() > before && R[VMX_MODE] === vmxMode) R[PENDING_DB] |= DB_SINGLE_STEP;
 }
@@ -206,7 +261,6 @@ export function runSlice(machine: Runnable, cycles: number): number {
       executeSingle();
       continue;
     }
-    beginSlice(Math.max(1, Math.min(until - now, MAX_SLICE)));
-    execute(false);
+    execute(Math.max(1, Math.min(until - now, MAX_SLICE)));
   }
 }

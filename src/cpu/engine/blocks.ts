@@ -7,16 +7,17 @@
  *
  * Words before a block's first record P:
  *   C[P-1] instructions   C[P-2] mode | BLOCK_* flags   C[P-3] host offset of the first byte
- *   C[P-4] next block of the page   C[P-5] end of the records   C[P-6] bytes of code
+ *   C[P-4] next block of the page   C[P-5] end of the records   C[P-6] bytes of code   C[P-7] samples (run.ts)
  */
 import { R, RU, RIP, IPB, CURP, CTX, MODE, CODE64, CS, SEG_BASE, SEG_LIMIT, ENGINE_STATE } from '../state';
 import { C, CODE_WORDS, INFO, MODE_STEP } from '../record';
 import { abandon, FK_RETRY, raiseGp } from '../fault';
 import { protectCodePage } from '../mmu/tlb';
 import { translateFetch } from '../mmu/slow';
+import { dropRegionsOf, forgetRegions, leaveDroppedRegion } from './regions';
 import { decodeBlock, decodeCrossing } from './translate';
 
-export const BLOCK_HEADER = 6;
+export const BLOCK_HEADER = 7;
 /** The block's only instruction crosses into another page, or lies outside RAM: found afresh each time. */
 export const BLOCK_CROSSING = 0x100;
 export const BLOCK_DEAD = 0x200;
@@ -75,6 +76,7 @@ function forgetAll(): void {
   used = 1 + BLOCK_HEADER;
   hashed = 0;
   codeEpoch++;
+  forgetRegions();
 }
 
 /** True when an instruction at this host offset must end its block. */
@@ -98,6 +100,7 @@ export function commitBlock(P: number, end: number, count: number, hostOffset: n
   C[P - 3] = hostOffset;
   C[P - 5] = end;
   C[P - 6] = bytes;
+  C[P - 7] = 0;
   used = end;
   const page = hostOffset >>> 12;
   C[P - 4] = pageBlocks[page];
@@ -143,19 +146,29 @@ function findBlock(hostOffset: number, mode: number): number {
   }
 }
 
+/** Live block decoded from this host offset in this mode, 0 if there is none. */
+export function findBlockAt(hostOffset: number, mode: number): number {
+  return findBlock(hostOffset, mode & BLOCK_MODE_MASK);
+}
+
 /** Every instruction of a dead block leaves for a fresh lookup (record id 0), wherever execution stands in it. */
 function killBlock(P: number): void {
+  dropRegionsOf(P);
   C[P - 2] |= BLOCK_DEAD;
   for (let w = P, end = C[P - 5]; w < end; w++) if (INFO[w] !== 0) C[w] = 0;
 }
 
-/** RAM bytes [hostOffset, hostOffset + bytes) of a page with code were written: blocks decoded from them die. */
+/**
+ * RAM bytes [hostOffset, hostOffset + bytes) of a page with code are about to be written: blocks decoded from them die. May abandon the
+ * writing instruction, to be executed again.
+ */
 export function invalidateCode(hostOffset: number, bytes: number): void {
   const last = hostOffset + bytes - 1;
   invalidatePage(hostOffset >>> 12, hostOffset & 4095, last >>> 12 === hostOffset >>> 12 ? last & 4095 : 4095);
   for (let page = (hostOffset >>> 12) + 1; page <= last >>> 12; page++) {
     if (PAGE_HAS_CODE[page] !== 0) invalidatePage(page, 0, page === last >>> 12 ? last & 4095 : 4095);
   }
+  leaveDroppedRegion();
 }
 
 function invalidatePage(page: number, from: number, to: number): void {

@@ -3,7 +3,7 @@
  * `nestbox run --trace kinds`. The switch must stay under V8's optimisation limit (61,440 bytes of bytecode; a test asserts the text size).
  */
 export const HOT_KINDS: readonly string[] = [
-  'generic', 'generic-end', 'leave-block', 'mov64rr', 'mov64rm', 'mov32rm', 'movzx8to32rm', 'mov32rr', 'ea', 'mov32mr', 'jmp', 'add32riq', 'mov64mr',
+  'generic', 'generic-end', 'leave-block', 'region', 'mov64rr', 'mov64rm', 'mov32rm', 'movzx8to32rm', 'mov32rr', 'ea', 'mov32mr', 'jmp', 'add32riq', 'mov64mr',
   'push64r', 'pop64r', 'lea64', 'ret64', 'add64riq', 'call64', 'add64rrq', 'add64ri', 'xor32rr', 'cmp32rr_jne', 'movsx32to64rr', 'je', 'test8rr_je',
   'test8rr_jns', 'mov32ri', 'easegd', 'cmp64rr_jb', 'cmp8ri_je', 'test64rr_je', 'lea32', 'test8mi_jne', 'cmp8ri_jne', 'inc32m', 'dec32m',
   'test32rr_jne', 'add32rrq', 'sub64rrq', 'sbb32rr', 'jne', 'cmp64rr_jne', 'cmp64rr_jae', 'cmp64rr', 'cmp32rr', 'movzx8to32rr', 'xor32rrq', 'add32rr',

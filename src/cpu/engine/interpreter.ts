@@ -16,6 +16,7 @@ import { codeEpoch, lookup, BLOCK_CROSSING, BLOCK_UNLINKED } from './blocks';
 import { GENERIC_HANDLERS } from './handlers';
 import { HOT_KINDS } from './hot-kinds';
 import { KINDS, kindId } from './kinds';
+import { initRegions, REGION_CASES, REGION_FUNCTIONS } from './regions';
 import { RECORD_OPERANDS } from './semantics/vocabulary';
 
 const TEMPORARIES = 'let a=0,h=0,p=0,i=0,t=0,u=0,v=0,w=0,xl=0,xh=0,yl=0,yh=0,zl=0,zh=0;';
@@ -41,7 +42,7 @@ function link(P: number, which: number): number {
 function environment(): Record<string, unknown> {
   return {
     R, R8, R16, C, INFO, T, dv: memView, B8: mem8, SCRATCH, slowRead, slowWrite8, slowWrite16, slowWrite32, slowWrite64, slowRmw, commitRmw,
-    getCf, getOf, getPf, getSf, setCarryOverflow, raiseGp, multiplySigned64, PRODUCT, lookup, link, GENERIC_HANDLERS,
+    getCf, getOf, getPf, getSf, setCarryOverflow, raiseGp, multiplySigned64, PRODUCT, lookup, link, GENERIC_HANDLERS, REGION_FUNCTIONS, REGION_CASES,
   };
 }
 
@@ -82,6 +83,7 @@ default:W=W|0;if(ENDS[W&1023]!==0){t=TABLE[W&1023](P,W)|0;continue enter;}P=TABL
 
 /** Assembles the interpreter for the present memory buffer. With `counts` (1024 words), it also counts executions by kind: slow, for choosing HOT_KINDS. */
 export function buildInterpreter(counts?: Float64Array): Interpret {
+  initRegions(compile);
   const table = KINDS.map((_, id) => compileKind(id));
   return compile(interpreterSource(counts !== undefined), 'interpreter', { TABLE: table, ENDS: ends, COUNTS: counts }) as Interpret;
 }

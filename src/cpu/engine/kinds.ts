@@ -5,7 +5,7 @@ import { CONTROL_KINDS } from './semantics/control';
 import { MOVE_KINDS } from './semantics/move';
 import { SHIFT_KINDS } from './semantics/shift';
 import { GENERIC_WORDS } from '../record';
-import { AMASK, BUD, CURP, IPB, RIP } from '../state';
+import { AMASK, BUD, CURP, ENGINE_STATE, IPB, RIP } from '../state';
 import type { RecordKind } from './semantics/vocabulary';
 
 /** Leaves the block before the instruction at P, which then has not been executed: the block died, see blocks.ts. */
@@ -20,7 +20,7 @@ const LEAVE: RecordKind = {
 const GENERIC: RecordKind = {
   name: 'generic',
   words: GENERIC_WORDS,
-  body: () => `R[${CURP}]=P;GENERIC_HANDLERS[C[P+5|0]](P);`,
+  body: (o) => `R[${CURP}]=P;${o.handler}(P);`,
 };
 
 /** The same for an instruction that ends its block: RIP is the next instruction's while it runs. */
@@ -28,19 +28,27 @@ const GENERIC_END: RecordKind = {
   name: 'generic-end',
   words: GENERIC_WORDS,
   ends: true,
-  body: () => `R[${CURP}]=P;u=(INFO[P|0]&4095)+(W>>>10&15)|0;a=R[${IPB}]+u|0;R[${RIP}]=a;R[${RIP + 1}]=R[${IPB + 1}]+(((a>>>0)<(u>>>0))|0)&R[${AMASK}];`
-    + 'GENERIC_HANDLERS[C[P+5|0]](P);t=lookup()|0;',
+  body: (o) => `R[${CURP}]=P;u=(INFO[P|0]&4095)+(W>>>10&15)|0;a=R[${IPB}]+u|0;R[${RIP}]=a;R[${RIP + 1}]=R[${IPB + 1}]+(((a>>>0)<(u>>>0))|0)&R[${AMASK}];`
+    + `${o.handler}(P);t=lookup()|0;${o.arrive}`,
 };
 
-const ALL_KINDS: readonly RecordKind[] = [LEAVE, GENERIC, GENERIC_END, ...ALU_KINDS, ...MOVE_KINDS, ...SHIFT_KINDS, ...CONTROL_KINDS];
+/** Enters a compiled region (regions.ts): the entry's number stands above the kind. A region that ran out of budget returns 0 with RIP set. */
+const REGION: RecordKind = {
+  name: 'region',
+  words: 1,
+  ends: true,
+  body: () => `u=W>>>10;R[${ENGINE_STATE + 2}]=1;R[${ENGINE_STATE + 3}]=0;t=REGION_FUNCTIONS[u](REGION_CASES[u])|0;R[${ENGINE_STATE + 2}]=0;if(t===0)return;`,
+};
+
+const ALL_KINDS: readonly RecordKind[] = [LEAVE, GENERIC, GENERIC_END, REGION, ...ALU_KINDS, ...MOVE_KINDS, ...SHIFT_KINDS, ...CONTROL_KINDS];
 
 /** Kinds by id. The hot ones come first, without gaps: only then does V8 compile the interpreter's switch to a jump table. */
 export const KINDS: readonly RecordKind[] = [
-  LEAVE, GENERIC, GENERIC_END,
-  ...ALL_KINDS.slice(3).filter((kind) => HOT_KINDS.includes(kind.name)),
-  ...ALL_KINDS.slice(3).filter((kind) => !HOT_KINDS.includes(kind.name)),
+  LEAVE, GENERIC, GENERIC_END, REGION,
+  ...ALL_KINDS.slice(4).filter((kind) => HOT_KINDS.includes(kind.name)),
+  ...ALL_KINDS.slice(4).filter((kind) => !HOT_KINDS.includes(kind.name)),
 ];
-export const KIND_GENERIC = 1, KIND_GENERIC_END = 2;
+export const KIND_GENERIC = 1, KIND_GENERIC_END = 2, KIND_REGION = 3;
 
 if (KINDS.length > 1024) throw new Error(`${KINDS.length} record kinds do not fit in 10 bits`);
 

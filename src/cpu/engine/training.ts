@@ -19,6 +19,7 @@ import { handlerNumber } from './handlers';
 import { HOT_KINDS } from './hot-kinds';
 import type { Interpret } from './interpreter';
 import { KINDS, kindId } from './kinds';
+import { REGION_FUNCTIONS } from './regions';
 import { JUMP_WORDS } from './semantics/control';
 
 /** Guest RAM that training scribbles on and clears again. */
@@ -99,7 +100,8 @@ function trainKind(id: number, round: number): void {
   C[at - 1] = 1;
   C[at] = id | (d << 10) | (s << 17) | (b << 24);
   for (let word = 1; word < kind.words; word++) C[at + word] = word === 2 && kind.name.startsWith('easeg') ? SEG_BASE + 8 : word === 1 && /m[ri]/.test(kind.name) ? 8 : immediate;
-  if (kind.name === 'generic' || kind.name === 'generic-end') {
+  if (kind.name === 'region') C[at] = id | ((round & 3) << 10);
+  else if (kind.name === 'generic' || kind.name === 'generic-end') {
     C[at + 5] = HARMLESS[round & 7];
     C[at] = id | (1 << 10);
   } else if (kind.ends && kind.words > JUMP_WORDS) {
@@ -132,6 +134,7 @@ export function train(interpret: Interpret): void {
   C[STOP - 2] = 0;
   INFO[STOP] = 1 << 12;
   // A few kinds outside the switch train its default case.
+  for (let n = 0; n < 4; n++) REGION_FUNCTIONS[n] = (): number => (n === 3 ? 0 : STOP);
   const ids = [...HOT_KINDS, 'rol8ri', 'adc16rr', 'xor16mr', 'bswap64', 'jnp', 'jo', 'jp'].map(kindId);
   for (let round = 0; round < ROUNDS; round++) {
     for (let at = AREA; at < DATA; at += 8) memView.setInt32(at, TARGET, true);

@@ -236,8 +236,8 @@ export function physWrite8(hostPhysical: number, value: number): void {
   const code = codeAt(hostPhysical);
   if (code >= 0 && code < ramPages) {
     const offset = code * 4096 + (hostPhysical & 4095);
-    mem8[offset] = value;
     if (PAGE_HAS_CODE[code]) invalidateCode(offset, 1);
+    mem8[offset] = value;
   } else if (code === PAGE_MMIO) mmioWrite(hostPhysical, 1, value & 0xff);
 }
 
@@ -251,8 +251,8 @@ export function physWrite16(hostPhysical: number, value: number): void {
   const code = codeAt(hostPhysical);
   if (code >= 0 && code < ramPages) {
     const offset = code * 4096 + inPage;
-    memView.setInt16(offset, value, true);
     if (PAGE_HAS_CODE[code]) invalidateCode(offset, 2);
+    memView.setInt16(offset, value, true);
   } else if (code === PAGE_MMIO) mmioWrite(hostPhysical, 2, value & 0xffff);
 }
 
@@ -265,8 +265,8 @@ export function physWrite32(hostPhysical: number, value: number): void {
   const code = codeAt(hostPhysical);
   if (code >= 0 && code < ramPages) {
     const offset = code * 4096 + inPage;
-    memView.setInt32(offset, value, true);
     if (PAGE_HAS_CODE[code]) invalidateCode(offset, 4);
+    memView.setInt32(offset, value, true);
   } else if (code === PAGE_MMIO) mmioWrite(hostPhysical, 4, value | 0);
 }
 
@@ -297,8 +297,8 @@ export function physWriteBytes(hostPhysical: number, source: Uint8Array, at = 0,
     const code = codeAt(address);
     if (code >= 0 && code < ramPages) {
       const offset = code * 4096 + inPage;
-      mem8.set(source.subarray(at + done, at + done + n), offset);
       if (PAGE_HAS_CODE[code]) invalidateCode(offset, n);
+      mem8.set(source.subarray(at + done, at + done + n), offset);
     } else if (code === PAGE_MMIO) for (let k = 0; k < n; k++) mmioWrite(address + k, 1, source[at + done + k]);
     done += n;
   }

@@ -123,8 +123,8 @@ function writePiece(code: number, hostPage: number, offset: number, size: number
   if (code >= 0) {
     if (code >= ramPages) return;
     const to = code * 4096 + offset;
-    for (let n = 0; n < size; n++) mem8[to + n] = mem8[from + n];
     if (PAGE_HAS_CODE[code]) invalidateCode(to, size);
+    for (let n = 0; n < size; n++) mem8[to + n] = mem8[from + n];
   } else if (code === PAGE_APIC_ACCESS && size > 4) {
     virtualApicWrite(offset, size, memView.getInt32(from, true));
   } else if (code !== PAGE_UNMAPPED) {

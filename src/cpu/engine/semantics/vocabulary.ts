@@ -17,6 +17,12 @@ export interface Operands {
   readonly b: string;
   /** Record words after the first: k(1) is usually the displacement or immediate. */
   readonly k: (n: number) => string;
+  /** Goes to the taken (1) or next (2) target of the jump whose words start after P + at. */
+  readonly follow: (at: number, which: 1 | 2) => string;
+  /** Follows t = lookup(), where the next block is known only now. */
+  readonly arrive: string;
+  /** The handler function of a generic record. */
+  readonly handler: string;
 }
 
 /** Where the interpreter finds operands: fields of W and the words after it. */
@@ -25,6 +31,9 @@ export const RECORD_OPERANDS: Operands = {
   s: '(W>>>17&127)',
   b: '(W>>>24)',
   k: (n) => `C[P+${n}|0]`,
+  follow: (at, which) => `t=C[P+${at + which}|0];if(t===0)t=link(P+${at}|0,${which})|0;`,
+  arrive: '',
+  handler: 'GENERIC_HANDLERS[C[P+5|0]]',
 };
 
 /** A kind of record: how it executes. */
