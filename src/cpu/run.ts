@@ -154,7 +154,7 @@ const SAMPLE_CYCLES = 12_000;
 /** A window of samples, and how many of them a block needs to be worth compiling. */
 const WINDOW_SAMPLES = 4096, HOT_SAMPLES = 12;
 let samples = 0;
-let secondTier = true;
+let secondTier = false;
 
 /** Chooses the engine: the interpreter alone, or with compiled regions for hot code. Guests cannot tell. */
 export function useSecondTier(on: boolean): void {
