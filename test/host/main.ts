@@ -1,0 +1,65 @@
+/** Command line of the random differential test (scripts/host-fuzz.mjs bundles and starts it). */
+import { parseArgs } from 'node:util';
+import { buildNativeRunner } from './native';
+import { coverage, fuzz, kindName } from './fuzz';
+import { excludedRows } from './random-rows';
+import type { Bits } from './user-layout';
+
+const HELP = `Random user-mode instruction sequences, on this machine's processor and on ours, compared.
+
+  npm run test:host -- [options]
+
+  --count N       sequences per mode (default 1000000)
+  --seed S        another set of sequences (default 1)
+  --bits 64|32    one mode only
+  --only NAMES    concentrate on these mnemonics or handler keys, separated by commas
+  --first N       start at case N; with --count 1: that case again
+  --failures N    stop after so many sequences with differences (default 20)
+  --coverage      list every row with its number of completed executions
+`;
+
+const { values } = parseArgs({
+  options: {
+    count: { type: 'string', default: '1000000' }, seed: { type: 'string', default: '1' }, bits: { type: 'string' }, only: { type: 'string' }, first: { type: 'string', default: '0' },
+    failures: { type: 'string', default: '20' }, coverage: { type: 'boolean', default: false }, help: { type: 'boolean', default: false },
+  },
+});
+
+async function runMode(program: string, bits: Bits): Promise<boolean> {
+  const started = Date.now();
+  let told = started;
+  const result = await fuzz(program, {
+    bits, count: Number(values.count), seed: Number(values.seed), only: values.only === undefined ? [] : values.only.split(','), first: Number(values.first),
+    maxFailures: Number(values.failures),
+    progress: (done, failures) => {
+      if (Date.now() - told < 10_000) return;
+      told = Date.now();
+      process.stderr.write(`${bits}-bit: ${done} sequences, ${failures} with differences, ${Math.round(done / (told - started) * 1000)} per second\n`);
+    },
+  });
+  for (const failure of result.failures) process.stdout.write(`${failure}\n\n`);
+  const rows = coverage(result, bits), seconds = (Date.now() - started) / 1000;
+  const kinds = [...result.kinds].sort((a, b) => b[1] - a[1]).map(([kind, count]) => `${kindName(kind)} ${count}`).join(', ');
+  process.stdout.write(`${bits}-bit: ${result.cases} sequences in ${seconds.toFixed(1)} s, ${result.failures.length} with differences\n  ended by ${kinds}\n`);
+  const never = rows.filter((row) => row.count === 0);
+  if (values.only === undefined) {
+    process.stdout.write(`  ${rows.length} rows, ${rows.length - never.length} completed at least once, half of them ${rows[rows.length >> 1].count} times or more\n`);
+    process.stdout.write(`  never completed: ${never.slice(0, 60).map((row) => row.name).join('; ') || 'none'}\n`);
+  }
+  if (values.coverage) for (const row of rows) process.stdout.write(`  ${String(row.count).padStart(8)}  ${row.name}\n`);
+  return result.failures.length === 0;
+}
+
+async function main(): Promise<void> {
+  if (values.help) {
+    process.stdout.write(`${HELP}\nNot compared:\n${excludedRows().map((line) => `  ${line}\n`).join('')}`);
+    return;
+  }
+  const program = buildNativeRunner(process.cwd());
+  const modes: Bits[] = values.bits === '64' ? [64] : values.bits === '32' ? [32] : [64, 32];
+  let good = true;
+  for (const bits of modes) good = await runMode(program, bits) && good;
+  process.exitCode = good ? 0 : 1;
+}
+
+await main();
