@@ -239,7 +239,7 @@ export function lower(at: number): number {
     }
     case FORM.GE: {
       if (!memory) {
-        emitWord(rowRegister[at4], registerIndex(D[D_REG], isByte), registerIndex(D[D_RM], form.sourceBytes === 1), 0);
+        emitWord(rowRegister[at4], registerIndex(D[D_REG], isByte), registerIndex(D[D_RM], form.sourceBytes === 0 ? isByte : form.sourceBytes === 1), 0);
         return finish(out - 1, false);
       }
       lowerAddress(form.sourceBytes === 0 ? bytes : form.sourceBytes, false);
