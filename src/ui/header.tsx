@@ -30,6 +30,7 @@ export function Header({ client, machine, status, choose }: Props) {
         <button type="button" disabled={!canRun} onClick={() => (paused ? client.run() : client.pause())}>{paused ? 'Run' : 'Pause'}</button>
         <button type="button" disabled={machine.demo === null} onClick={() => client.reset()} title="Switch the machine off and on again">Reset</button>
       </div>
+      <p className="tagline">Nested virtualization in a browser tab</p>
       <Meters machine={machine} />
     </header>
   );

@@ -9,6 +9,7 @@ import { CHROMIUM, launchChromium, servePage, typeInto, waitForConsole } from '.
 const DEMO = process.env.NESTBOX_DEMO ?? 'kvm-amd64';
 const canRun = process.env.NESTBOX_LONG !== undefined && CHROMIUM !== undefined && existsSync('public/images/l1-mini.cpio');
 const BOOT_MS = 900_000;
+const PICTURE_SIZE = { width: 1360, height: 640 };
 
 describe.runIf(canRun)(`${DEMO} in Chromium`, () => {
   it('boots L1, KVM and L2; `uname -a` typed into the L2 pane is answered there', { timeout: 2 * BOOT_MS }, async () => {
@@ -21,18 +22,19 @@ describe.runIf(canRun)(`${DEMO} in Chromium`, () => {
       const seconds = (): string => `${((Date.now() - started) / 1000).toFixed(1)} s`;
       const meters = (): Promise<string[]> => page.locator('.meter[title]').evaluateAll((all) => all.map((meter) => meter.getAttribute('title') ?? ''));
       await page.goto(`${served.url}#demo=${DEMO}`);
-      await waitForConsole(page, 'l1', /^l1# /m, BOOT_MS);
+      await waitForConsole(page, 'l1', /^l1#/m, BOOT_MS);
       console.log(`L1's prompt after ${seconds()}: ${(await meters()).join(', ')}`);
-      await waitForConsole(page, 'l2', /^l2# /m, BOOT_MS);
+      await waitForConsole(page, 'l2', /^l2#/m, BOOT_MS);
       console.log(`L2's prompt after ${seconds()}: ${(await meters()).join(', ')}`);
       await typeInto(page, 'l2', 'uname -a\n');
-      await waitForConsole(page, 'l2', /^Linux .*GNU\/Linux/m, 120_000);
+      await waitForConsole(page, 'l2', /^Linux l2 .*Debian/m, 120_000);
       await typeInto(page, 'l1', 'uname -a; lsmod\n');
       await waitForConsole(page, 'l1', /^kvm_intel/m, 120_000);
       console.log(`both answered after ${seconds()}`);
       expect(await page.locator('.stages').innerText()).toContain('L2 running');
       expect(errors).toEqual([]);
       if (process.env.NESTBOX_PICTURE !== undefined) {
+        await page.setViewportSize(PICTURE_SIZE);
         await page.waitForTimeout(1000);
         await page.screenshot({ path: process.env.NESTBOX_PICTURE });
       }
