@@ -185,6 +185,8 @@ function execute(cycles: number): void {
     let P = lookup();
     for (;;) {
       interpret(P);
+      // RIP is exact again; the last slow path may have left its record there.
+      R[CURP] = 0;
       const more = Math.min(left, SAMPLE_CYCLES + ((samples * 7) & 1023));
       if (left <= 0 || !extendSlice(more)) break;
       left -= more;
@@ -203,6 +205,7 @@ function finishSlice(): void {
   while (R[BUD] > 0) {
     setStepping(true);
     interpret(lookup());
+    R[CURP] = 0;
   }
 }
 

@@ -347,6 +347,12 @@ export function lower(at: number): number {
       return finish(out - 1, false);
     }
     case FORM.BSWAP: {
+      if (D[D_OPSIZE] === 0) {
+        // Undefined; processors clear the 16 bits.
+        emitWord(MOV16RI, 2 * D[D_RM], 0, 0);
+        C[out++] = 0;
+        return finish(out - 2, false);
+      }
       emitWord(D[D_OPSIZE] === 2 ? BSWAP64 : BSWAP32, 2 * D[D_RM], 0, 0);
       return finish(out - 1, false);
     }
@@ -358,6 +364,7 @@ export function lower(at: number): number {
 const MOV64RR = kindId('mov64rr');
 const TOUCH = [kindId('touch8'), kindId('touch16'), kindId('touch32'), kindId('touch64')];
 const XCHG = [0, kindId('xchg16rr'), kindId('xchg32rr'), kindId('xchg64rr')];
+const MOV16RI = kindId('mov16ri');
 const BSWAP32 = kindId('bswap32'), BSWAP64 = kindId('bswap64');
 
 /** First immediate as a record wants it: sign-extended from the operand size. */

@@ -190,7 +190,7 @@ export function compileRegion(head: number): boolean {
   const body = blocks.map((block, index) => blockText(block, index, caseOf, handlers)).join('\n');
   // The mode is fixed: addresses need no mask in 64-bit code and have no high word elsewhere.
   const is64 = (C[head - 2] & MODE_SIZE_MASK) === 2;
-  const masked = body.replaceAll(`&R[${AMASK}]`, is64 ? '' : '&0');
+  const masked = body.replaceAll(`&R[${AMASK}]`, is64 ? '|0' : '&0');
   const source = `return function region(e){let a=0,h=0,p=0,i=0,t=0,u=0,v=0,w=0,xl=0,xh=0,yl=0,yh=0,zl=0,zh=0,n=0,P=0,W=0;L:for(;;)switch(e){\n${masked}\ndefault:return 0;}}`;
   const extra: Record<string, unknown> = { REGION_FUNCTIONS, REGION_CASES };
   for (const number of handlers) extra[`H${number}`] = GENERIC_HANDLERS[number];

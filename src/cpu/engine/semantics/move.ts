@@ -24,8 +24,8 @@ function moves(size: Size): RecordKind[] {
       words: 2,
       body: (o) => address(o) + readReg(size, o.s, 'y') + modifyMemory(size, 'x', '', 'yl', 'yh') + writeReg(size, o.s, 'xl', 'xh'),
     },
-    // A memory operand is read and nothing else happens (shift by a zero count).
-    { name: `touch${size}`, words: 2, body: (o) => address(o) + load(size, 'y') },
+    // A shift by a zero count: the memory operand is read and written all the same, so that it faults as a write does.
+    { name: `touch${size}`, words: 2, body: (o) => address(o) + modifyMemory(size, 'y', '', 'yl', 'yh') },
   ];
 }
 
