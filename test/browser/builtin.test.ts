@@ -1,6 +1,9 @@
 /** The production build in headless Chromium: the built-in demo, the page's controls, and what it says when something is wrong. */
+import { readFileSync } from 'node:fs';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readMachineConfig } from '../../src/machine/config';
+import { Session } from '../../src/machine/session';
 import { launchChromium, servePage, typeInto, waitForConsole } from './page';
 import type { ServedPage } from './page';
 
@@ -11,7 +14,8 @@ describe('the page in Chromium', () => {
   const requests: string[] = [];
 
   beforeAll(async () => {
-    served = await servePage();
+    // As a plain static host serves it.
+    served = await servePage({ isolate: false });
     browser = await launchChromium();
   }, 120_000);
 
@@ -44,6 +48,23 @@ describe('the page in Chromium', () => {
     const again = await waitForConsole(page, 'l2', /hello from L2/, START_MS);
     expect(again).not.toContain('nested twice');
     expect(errors).toEqual([]);
+    await page.close();
+  });
+
+  it('executes exactly what Node executes', { timeout: START_MS }, async () => {
+    const { page } = await open('#demo=builtin');
+    await waitForConsole(page, 'l2', /hello from L2/, START_MS);
+    const config = readMachineConfig(readFileSync('public/demos/builtin.cfg', 'utf8'), 'builtin.cfg');
+    const nothing = (): void => undefined;
+    const session = new Session(config, () => Promise.reject(new Error('no images')), { serial: nothing, observed: nothing, debugText: nothing, log: nothing });
+    await session.boot();
+    while (!session.waiting) expect(session.run(1_000_000)).toBe('running');
+    const { instructions, exits } = session.stats();
+    const exitCount = Object.values(exits).reduce((sum, count) => sum + count, 0);
+    const shown = (): Promise<string[]> => page.locator('.meter[title]').evaluateAll((all) => all.map((meter) => meter.getAttribute('title') ?? ''));
+    await expect.poll(shown, { timeout: 10_000 }).toEqual([
+      `${instructions.total.toLocaleString('en')} instructions since power-on`, `${exitCount.toLocaleString('en')} VM exits since power-on`,
+    ]);
     await page.close();
   });
 
