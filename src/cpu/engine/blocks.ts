@@ -93,6 +93,17 @@ export function reserveBlock(): number {
   return used + BLOCK_HEADER;
 }
 
+/** Copies a record of `words` words, with `first` as its first word, to a place of its own; 0 if there is no room. It lives until all code is thrown away. */
+export function copyRecord(at: number, first: number, words: number): number {
+  if (used + words + BLOCK_RESERVE > CODE_WORDS) return 0;
+  const copy = used;
+  C.copyWithin(copy, at, at + words);
+  C[copy] = first;
+  INFO[copy] = INFO[at];
+  used += words;
+  return copy;
+}
+
 /** Enters the block built at P (records up to `end`) for code bytes [hostOffset, hostOffset + bytes). */
 export function commitBlock(P: number, end: number, count: number, hostOffset: number, bytes: number, modeFlags: number): void {
   C[P - 1] = count;

@@ -13,7 +13,7 @@ import {
 } from '../state';
 import { C, INFO, MODE_SIZE_MASK } from '../record';
 import { abandon, FK_RETRY } from '../fault';
-import { BLOCK_CROSSING, BLOCK_DEAD, BLOCK_UNLINKED, findBlockAt } from './blocks';
+import { BLOCK_CROSSING, BLOCK_DEAD, BLOCK_UNLINKED, copyRecord, findBlockAt } from './blocks';
 import { GENERIC_HANDLERS } from './handlers';
 import { KIND_GENERIC, KIND_GENERIC_END, KIND_REGION, KINDS } from './kinds';
 import { JUMP_WORDS } from './semantics/control';
@@ -164,7 +164,10 @@ function blockText(P: number, index: number, caseOf: (block: number) => number, 
     const kind = KINDS[word & 1023];
     const isGeneric = (word & 1023) === KIND_GENERIC || (word & 1023) === KIND_GENERIC_END;
     if (isGeneric) handlers.add(C[at + 5]);
-    text += `P=${at};${(word & 1023) === KIND_GENERIC_END ? `W=${word};` : ''}{${kind.body(literals(at, word, caseOf, index + 1))}}`;
+    // A handler reads its record; the block's first word is about to become the region's.
+    const record = isGeneric && at === P ? copyRecord(at, word, kind.words) : at;
+    if (record === 0) return '';
+    text += `P=${record};${(word & 1023) === KIND_GENERIC_END ? `W=${word};` : ''}{${kind.body(literals(at, word, caseOf, index + 1))}}`;
     at += kind.words;
     if (kind.ends) break;
     word = C[at];
@@ -187,7 +190,9 @@ export function compileRegion(head: number): boolean {
   const cases = new Map(blocks.map((block, index) => [block, index]));
   const handlers = new Set<number>();
   const caseOf = (block: number): number => cases.get(block) ?? -1;
-  const body = blocks.map((block, index) => blockText(block, index, caseOf, handlers)).join('\n');
+  const texts = blocks.map((block, index) => blockText(block, index, caseOf, handlers));
+  if (texts.includes('')) return false;
+  const body = texts.join('\n');
   // The mode is fixed: addresses need no mask in 64-bit code and have no high word elsewhere.
   const is64 = (C[head - 2] & MODE_SIZE_MASK) === 2;
   const masked = body.replaceAll(`&R[${AMASK}]`, is64 ? '|0' : '&0');
