@@ -2,7 +2,7 @@
  * The virtual clock of the machine: instructions retired plus idle time skipped, in cycles of the TSC (one instruction
  * = one cycle). The run loop gives out slices; R[BUD] counts down to the end of the current one.
  */
-import { R, BUD, CURP, RF64, TSC_ADJUST } from './state';
+import { R, RU, BUD, CURP, MEMHI, TSC_ADJUST } from './state';
 import { INFO } from './record';
 
 /** [0] clock value at which the current slice ends (R[BUD] = 0). [1] instructions skipped as idle so far. [2] 1 if endSliceNow cut the slice. */
@@ -47,6 +47,15 @@ export function endSliceNow(): void {
   }
 }
 
+/** Leaves at most `cycles` of the current slice. */
+export function shortenSlice(cycles: number): void {
+  const surplus = R[BUD] - cycles;
+  if (surplus <= 0) return;
+  TIME[0] -= surplus;
+  TIME[2] = 1;
+  R[BUD] = cycles;
+}
+
 /** Skips idle time: the clock moves to `cycles` without executing instructions. Only at a block boundary. */
 export function skipIdle(cycles: number): void {
   const now = clockNow();
@@ -61,9 +70,22 @@ export function idleCycles(): number {
   return TIME[1];
 }
 
-/** IA32_TIME_STAMP_COUNTER as an integer-valued double. */
+const TWO_32 = 0x100000000;
+
+/** IA32_TIME_STAMP_COUNTER of the running vCPU: the low word; the high word is left in R[MEMHI]. */
 export function readTsc(): number {
-  return clockNow() + RF64[TSC_ADJUST >> 1];
+  const now = clockNow(), high = Math.floor(now / TWO_32);
+  const sum = now - high * TWO_32 + RU[TSC_ADJUST];
+  R[MEMHI] = high + R[TSC_ADJUST + 1] + (sum >= TWO_32 ? 1 : 0);
+  return sum | 0;
+}
+
+/** Sets IA32_TIME_STAMP_COUNTER of the running vCPU. */
+export function writeTsc(lo: number, hi: number): void {
+  const now = clockNow(), high = Math.floor(now / TWO_32);
+  const difference = (lo >>> 0) - (now - high * TWO_32);
+  R[TSC_ADJUST] = difference;
+  R[TSC_ADJUST + 1] = hi - high - (difference < 0 ? 1 : 0);
 }
 
 /** Back to power-on. */

@@ -15,6 +15,7 @@ import { getFlags } from './flags';
 import { load32, loadSys32, loadSys64 } from './mmu/access';
 import { updateMode } from './modes';
 import { platform } from './platform';
+import { settleResumeFlag } from './resume-flag';
 import { iopl } from './rflags';
 import {
   alignFrame16, commitFrame, frameOnCurrentStack, frameOnLinear, frameOnSegment, framePush, pushV,
@@ -48,6 +49,11 @@ const VIRTUAL_8086_DATA = [ES, DS, FS, GS];
 /** RFLAGS as the frame of the delivery in progress shows it. */
 const IMAGE = new Int32Array(1);
 
+/** RFLAGS as the event being delivered saves it. */
+export function frameFlags(): number {
+  return IMAGE[0];
+}
+
 // --- Double faults (SDM 3A table 6-5) ---
 
 function isContributory(vector: number): boolean {
@@ -75,6 +81,8 @@ function makesDoubleFault(first: number, second: number): boolean {
  */
 export function deliverEvent(type: number, vector: number, hasError: boolean, errorCode: number, instructionLength: number, injected = false): void {
   const guest = R[VMX_MODE] === VMX_NON_ROOT;
+  // The one #DB that is a fault of an instruction, besides instruction breakpoints.
+  const generalDetect = (R[PENDING_DB] & DB_GENERAL_DETECT) !== 0;
   if (!injected) {
     if (guest && type >= EVENT_EXCEPTION && type !== EVENT_SOFTWARE_INTERRUPT
       && interceptException(vector, type, hasError, errorCode, instructionLength)) return;
@@ -82,10 +90,12 @@ export function deliverEvent(type: number, vector: number, hasError: boolean, er
   }
   let setRf = !injected;
   for (;;) {
-    if (guest) noteDelivery(type, vector, hasError, errorCode, instructionLength);
+    settleResumeFlag();
     IMAGE[0] = getFlags();
-    // Fault-class exceptions push RF = 1, so that an instruction breakpoint at the return address is not met twice (SDM 3B 18.3.1.1).
-    if (setRf && type === EVENT_EXCEPTION && vector !== X_DB && vector !== X_DF && vector !== X_MC) IMAGE[0] |= F_RF;
+    // Faults push RF = 1, so that an instruction breakpoint at the return address is not met twice; software events 0 (SDM 3B 18.3.1.1).
+    if (setRf && type === EVENT_EXCEPTION && (vector === X_DB ? generalDetect : vector !== X_DF && vector !== X_MC)) IMAGE[0] |= F_RF;
+    else if (!injected && type >= EVENT_SOFTWARE_INTERRUPT) IMAGE[0] &= ~F_RF;
+    if (guest) noteDelivery(type, vector, hasError, errorCode, instructionLength, IMAGE[0]);
     R[ACTIVITY] = 0;
     TASK[TASK_COMMITTED] = 0;
     try {

@@ -5,10 +5,10 @@
  * thermal and power registers read zero and ignore writes: some systems touch them without looking at CPUID.
  */
 import {
-  R, RF64, APIC_BASE, CSTAR, DEBUGCTL, EFER, FEATURE_CONTROL, FMASK, FS, GS, KERNEL_GS_BASE, LSTAR, MISC_ENABLE, MTRR_DEF_TYPE, MTRR_FIXED,
-  MTRR_VARIABLE, MEMHI, PAT, SEG_BASE, STAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TSC_ADJUST, TSC_AUX,
+  R, APIC_BASE, CSTAR, DEBUGCTL, EFER, FEATURE_CONTROL, FMASK, FS, GS, KERNEL_GS_BASE, LSTAR, MISC_ENABLE, MTRR_DEF_TYPE, MTRR_FIXED,
+  MTRR_VARIABLE, MEMHI, PAT, SEG_BASE, STAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TSC_AUX,
 } from './state';
-import { clockNow } from './clock';
+import { writeTsc } from './clock';
 import { writeEfer } from './control-registers';
 import { cpuConfig, hasFeature } from './features';
 import { platform } from './platform';
@@ -18,8 +18,6 @@ import { tscWordsForGuest } from '../vmx/intercepts';
 
 /** Value of the last readMsr(): low word, high word. */
 export const msrValue = new Int32Array(2);
-
-const TWO_32 = 0x100000000;
 
 /** One MSR, or a run of `count` equal ones. Read and write return false for #GP(0). */
 export interface Msr {
@@ -117,8 +115,9 @@ export function isValidPat(lo: number, hi: number): boolean {
   return patAllowed(lo, hi);
 }
 
-function writeTsc(lo: number, hi: number): boolean {
-  RF64[TSC_ADJUST >> 1] = hi * TWO_32 + (lo >>> 0) - clockNow();
+function setTsc(lo: number, hi: number): boolean {
+  writeTsc(lo, hi);
+  platform.tscWritten();
   return true;
 }
 
@@ -154,13 +153,13 @@ function writeMiscEnable(lo: number, hi: number): boolean {
 const debugctlAllowed: Rule = (lo, hi) => hi === 0 && (lo & ~3) === 0;
 
 function writeTscDeadline(lo: number, hi: number): boolean {
-  platform.writeTscDeadline((hi >>> 0) * TWO_32 + (lo >>> 0));
+  platform.writeTscDeadline(lo, hi);
   return true;
 }
 
 function readTscDeadline(): boolean {
-  const value = platform.readTscDeadline();
-  return give(value | 0, Math.floor(value / TWO_32) | 0);
+  platform.readTscDeadline();
+  return give(platform.msrValue[0], platform.msrValue[1]);
 }
 
 function segmentBase(index: number, name: string, s: number): Msr {
@@ -211,7 +210,7 @@ const MICROCODE_REVISION = 0x2f;
 /** Every MSR of the CPU. */
 export const MSRS: readonly Msr[] = [
   inert(0x000, 'P5_MC_ADDR, P5_MC_TYPE', 2),
-  { index: 0x010, count: 1, name: 'TIME_STAMP_COUNTER', read: () => give(tscWordsForGuest(), R[MEMHI]), write: writeTsc },
+  { index: 0x010, count: 1, name: 'TIME_STAMP_COUNTER', read: () => give(tscWordsForGuest(), R[MEMHI]), write: setTsc },
   constant(0x017, 'PLATFORM_ID', () => [0, 0]),
   { index: 0x01b, count: 1, name: 'APIC_BASE', read: () => give(R[APIC_BASE], R[APIC_BASE + 1]), write: writeApicBase },
   inert(0x02a, 'EBL_CR_POWERON'),

@@ -16,10 +16,13 @@ export interface Platform {
   /** x2APIC MSRs 800h-8FFh; false means #GP. Read leaves the value in `msrValue`. */
   readX2apic(index: number): boolean;
   writeX2apic(index: number, lo: number, hi: number): boolean;
-  /** IA32_TSC_DEADLINE in TSC units as an integer-valued double; 0 disarms. */
-  readTscDeadline(): number;
-  writeTscDeadline(value: number): void;
-  /** Value of the last readX2apic. */
+  /** IA32_TSC_DEADLINE: leaves the value in `msrValue`. */
+  readTscDeadline(): void;
+  /** IA32_TSC_DEADLINE; 0 disarms. */
+  writeTscDeadline(lo: number, hi: number): void;
+  /** IA32_TIME_STAMP_COUNTER was written: deadlines move. */
+  tscWritten(): void;
+  /** Value of the last readX2apic or readTscDeadline: low word, high word. */
   msrValue: Int32Array;
   /** INIT reached this vCPU: reset its local APIC. */
   resetApic(): void;
@@ -41,8 +44,9 @@ export const platform: Platform = {
   apicBaseWritten: () => undefined,
   readX2apic: () => false,
   writeX2apic: () => false,
-  readTscDeadline: () => 0,
+  readTscDeadline: () => undefined,
   writeTscDeadline: () => undefined,
+  tscWritten: () => undefined,
   msrValue: new Int32Array(2),
   resetApic: () => undefined,
   shutdown: unattached,

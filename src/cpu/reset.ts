@@ -2,7 +2,7 @@
  * The CPU after power-on or RESET, after INIT, and the start of an application processor by SIPI (SDM 3A 10.1, table 10-1; 9.4).
  */
 import {
-  R, RF64, STATE_BYTES, RDX, RIP, EFLAGS, FT, FX, CR0, CR0_CD, CR0_ET, CR0_NW, CR2, CR3, CR4, EFER, DR0, DR6, DR7,
+  R, STATE_BYTES, RDX, RIP, EFLAGS, FT, FX, CR0, CR0_CD, CR0_ET, CR0_NW, CR2, CR3, CR4, EFER, DR0, DR6, DR7,
   GDTR_BASE, GDTR_LIMIT, IDTR_BASE, IDTR_LIMIT, VCPU, ACTIVITY, INHIBIT, NMI_BLOCKED, PENDING_DB, SIGNALS, SIG_INIT, SIG_SIPI,
   SIPI_VECTOR, ES, CS, DS, SS, FS, GS, LDTR, TR, CURP, MXCSR, FCW, FSW, FTOP, FP_VALID, PAT, MISC_ENABLE, APIC_BASE,
   FEATURE_CONTROL, TSC_ADJUST, VMX_MODE, VMX_OFF, PDPTE,
@@ -70,7 +70,7 @@ export function resetCpu(vcpu: number): void {
   R[APIC_BASE] = 0xfee00800 | (vcpu === 0 ? 0x100 : 0);
   // Locked, as firmware leaves it: VMXON outside SMX allowed, or nothing.
   R[FEATURE_CONTROL] = cpuConfig.nestedVmx ? 5 : 1;
-  RF64[TSC_ADJUST >> 1] = 0;
+  R[TSC_ADJUST] = R[TSC_ADJUST + 1] = 0;
   R[VMX_MODE] = VMX_OFF;
   resetArchitecturalState(CR0_ET | CR0_NW | CR0_CD);
   R[ACTIVITY] = vcpu === 0 ? ACTIVE : WAIT_FOR_SIPI;
@@ -78,7 +78,8 @@ export function resetCpu(vcpu: number): void {
 
 /** INIT: like RESET but x87, SSE, MSRs, MTRRs, the TSC and the cache bits of CR0 stay. The boot processor restarts, the others wait for a SIPI. */
 export function initCpu(): void {
-  R[SIGNALS] &= ~(SIG_INIT | SIG_SIPI);
+  // A start-up IPI that has come since the INIT is waited for next.
+  R[SIGNALS] &= ~SIG_INIT;
   resetArchitecturalState((R[CR0] & (CR0_NW | CR0_CD)) | CR0_ET);
   platform.resetApic();
   R[ACTIVITY] = R[APIC_BASE] & 0x100 ? ACTIVE : WAIT_FOR_SIPI;

@@ -8,6 +8,7 @@ import {
 import { getFlags, setFlags } from './flags';
 import { endSliceNow } from './clock';
 import { updateMode } from './modes';
+import { startResumeFlag } from './resume-flag';
 import { noteInterruptFlagSet } from '../vmx/intercepts';
 
 /** I/O privilege level, 0-3. */
@@ -27,6 +28,7 @@ export function writeFlags(value: number, mask: number): void {
   // Alignment checking selects another TLB bank.
   if ((now ^ old) & F_AC) updateMode();
   if (turnedOn & F_TF) endSliceNow();
+  if (value & mask & F_RF) startResumeFlag();
   if (turnedOn & F_IF) afterInterruptsEnabled();
 }
 

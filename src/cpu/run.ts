@@ -5,26 +5,31 @@
  * instruction by instruction, so that every event happens at its exact instruction count.
  */
 import {
-  R, RF64, ACCESS_USER, ACTIVITY, BUD, CPL, CURP, DR0, DR7, EFLAGS, F_IF, F_RF, F_TF, FAULT_KIND, INHIBIT, INHIBIT_AT, IPB, NMI_BLOCKED, PENDING_DB,
-  RIP, CODE64, CS, SEG_BASE, SIGNALS, SIG_ATTENTION, SIG_INIT, SIG_INTR, SIG_NMI, SIG_SIPI, SIPI_VECTOR, VMX_MODE, VMX_NON_ROOT, VMX_OFF, X_DB, X_NMI,
+  R, ACCESS_USER, ACTIVITY, BUD, CPL, CURP, DEBUGCTL, DEFERRED_DB, EFLAGS, F_IF, F_RF, F_TF, FAULT_KIND, FAULT_VECTOR, IPB, NMI_BLOCKED, PENDING_DB,
+  RIP, CODE64, SIGNALS, SIG_ATTENTION, SIG_INIT, SIG_INTR, SIG_NMI, SIG_SIPI, SIPI_VECTOR, VMX_MODE, VMX_NON_ROOT, VMX_OFF, X_DB, X_NMI,
 } from './state';
 import { C, INFO } from './record';
-import { FAULT, FK_EXCEPTION, FK_VM_EXIT } from './fault';
+import { FAULT, FK_DONE, FK_EXCEPTION, FK_VM_EXIT } from './fault';
+import { hasInstructionBreakpoints, instructionBreakpoint } from './breakpoints';
 import { beginSlice, clockNow, extendSlice, skipIdle } from './clock';
 import { buildInterpreter } from './engine/interpreter';
 import type { Interpret } from './engine/interpreter';
-import { initBlocks, lookup, setStepping } from './engine/blocks';
+import { blockBytes, initBlocks, lookup, setStepping } from './engine/blocks';
 import { KIND_REGION } from './engine/kinds';
 import { compileRegion, IN_REGION } from './engine/regions';
 import { train } from './engine/training';
-import { deliverEvent, handleFault, EVENT_EXCEPTION, EVENT_EXTERNAL, EVENT_NMI } from './interrupts';
+import { deliverEvent, handleFault, DB_SINGLE_STEP, DB_TASK_SWITCH, EVENT_EXCEPTION, EVENT_EXTERNAL, EVENT_NMI } from './interrupts';
 import { mem8 } from './mmu/memory';
 import { updateMode } from './modes';
 import { platform } from './platform';
 import { initCpu, startBySipi } from './reset';
+import { settleResumeFlag } from './resume-flag';
+import { SHADOW_MOV_SS } from './system/flag-control';
+import { TURN, TURN_END } from './turn';
 import {
   interceptExternalInterrupt, interceptInit, interceptNmi, interceptSipi, performPendingExit, vmxBoundary, vmxTimerDeadline,
 } from '../vmx/intercepts';
+import { interruptShadow } from '../vmx/windows';
 
 /** What the run loop needs from the machine. */
 export interface Runnable {
@@ -42,9 +47,12 @@ export const RUN_BUDGET = 0;
 export const RUN_STOPPED = 1;
 /** The vCPU is halted and nothing is scheduled that could wake it. */
 export const RUN_IDLE = 2;
+/** The vCPU sleeps, and others may run (scheduler.ts). */
+export const RUN_ASLEEP = 3;
 
 const MAX_SLICE = 1 << 30;
-const DB_SINGLE_STEP = 0x4000;
+/** IA32_DEBUGCTL: TF traps after branches only. */
+const DEBUGCTL_BTF = 2;
 
 let interpret: Interpret = () => {
   throw new Error('the engine was not built');
@@ -57,15 +65,15 @@ export function buildEngine(kindCounts?: Float64Array): void {
   train(interpret);
 }
 
-/** Interrupt shadow at this boundary: 0, 1 (STI) or 2 (MOV SS). */
-export function interruptShadow(): number {
-  return R[INHIBIT] !== 0 && RF64[INHIBIT_AT >> 1] === clockNow() ? R[INHIBIT] : 0;
-}
-
 /** Offers pending events to the CPU, highest priority first; true if one was taken and the boundary has to be looked at again. */
 function takeEvent(): boolean {
   const signals = R[SIGNALS];
   const nonRoot = R[VMX_MODE] === VMX_NON_ROOT;
+  // The T flag of a new task comes before everything but a reset.
+  if (R[PENDING_DB] & DB_TASK_SWITCH) {
+    deliverEvent(EVENT_EXCEPTION, X_DB, false, 0, 0);
+    return true;
+  }
   if (signals & SIG_INIT) {
     if (nonRoot) {
       if (interceptInit()) return true;
@@ -80,10 +88,10 @@ function takeEvent(): boolean {
     startBySipi();
     return true;
   }
-  R[SIGNALS] &= ~SIG_SIPI;
+  R[SIGNALS] &= nonRoot ? ~SIG_SIPI : ~(SIG_SIPI | SIG_ATTENTION);
   if (nonRoot && signals & SIG_ATTENTION && vmxBoundary()) return true;
-  const shadow = R[INHIBIT] === 0 ? 0 : interruptShadow();
-  if (R[PENDING_DB] !== 0 && shadow !== 2) {
+  const shadow = interruptShadow();
+  if (R[PENDING_DB] !== 0 && shadow !== SHADOW_MOV_SS) {
     if (R[ACTIVITY] === 2) return false;
     deliverEvent(EVENT_EXCEPTION, X_DB, false, 0, 0);
     return true;
@@ -107,34 +115,13 @@ function takeEvent(): boolean {
   return false;
 }
 
-/** Instruction breakpoints (DR7 enabled, type execute) at RIP: raises #DB as a fault before the instruction, unless RF is set. */
-function instructionBreakpoint(): boolean {
-  if (R[EFLAGS] & F_RF) return false;
-  const lo = R[CODE64] !== 0 ? R[RIP] : (R[RIP] + R[SEG_BASE + 2 * CS]) | 0;
-  const hi = R[RIP + 1];
-  let hits = 0;
-  for (let n = 0; n < 4; n++) {
-    if ((R[DR7] >> (2 * n)) & 3 && ((R[DR7] >> (16 + 4 * n)) & 15) === 0 && R[DR0 + 2 * n] === lo && R[DR0 + 2 * n + 1] === hi) hits |= 1 << n;
-  }
-  if (hits === 0) return false;
-  R[PENDING_DB] |= hits;
-  deliverEvent(EVENT_EXCEPTION, X_DB, false, 0, 0);
-  return true;
-}
-
-/** True while some execute breakpoint is enabled. */
-function hasInstructionBreakpoints(): boolean {
-  const dr7 = R[DR7];
-  if ((dr7 & 0xff) === 0) return false;
-  for (let n = 0; n < 4; n++) if ((dr7 >> (2 * n)) & 3 && ((dr7 >> (16 + 4 * n)) & 15) === 0) return true;
-  return false;
-}
-
 /** A guest fault was caught: the interrupted instruction is undone (it changed nothing), counted once if it really faulted, and the fault handled. */
 function recover(): void {
   const p = R[CURP];
   const kind = R[FAULT_KIND];
   R[IN_REGION] = 0;
+  // Data breakpoints that an instruction met before it failed are not traps of anything. (A #DB raised by it brings its own condition.)
+  if (kind !== FK_DONE && !(kind === FK_EXCEPTION && R[FAULT_VECTOR] === X_DB)) R[PENDING_DB] = R[DEFERRED_DB];
   // The fault may have come out of an implicit supervisor access at CPL 3.
   if (R[ACCESS_USER] !== (R[CPL] === 3 ? 1 : 0)) updateMode();
   if (p !== 0) {
@@ -223,17 +210,34 @@ function executeOne(): void {
 
 /** Runs one instruction with TF set or breakpoints armed, and notes the traps it earns. */
 function executeSingle(): void {
-  if (hasInstructionBreakpoints() && instructionBreakpoint()) return;
+  // MOV SS and POP SS hold debug exceptions off for one instruction (SDM 3A 6.8.3).
+  if (interruptShadow() !== SHADOW_MOV_SS && hasInstructionBreakpoints() && instructionBreakpoint()) return;
   const trap = (R[EFLAGS] & F_TF) !== 0;
-  R[EFLAGS] &= ~F_RF;
+  const onBranches = trap && (R[DEBUGCTL] & DEBUGCTL_BTF) !== 0;
+  const sequential = onBranches ? (R[RIP] + bytesOfNext()) | 0 : 0;
   const before = clockNow(), vmxMode = R[VMX_MODE];
   R[FAULT_KIND] = 0;
   executeOne();
   // A VM exit inside the instruction took the guest's trap with it.
-  if (trap && R[FAULT_KIND] === 0 && clockNow() > before && R[VMX_MODE] === vmxMode) R[PENDING_DB] |= DB_SINGLE_STEP;
+  if (!trap || R[FAULT_KIND] !== 0 || clockNow() === before || R[VMX_MODE] !== vmxMode) return;
+  if (!onBranches || R[RIP] !== sequential) R[PENDING_DB] |= DB_SINGLE_STEP;
 }
 
-/** Runs the vCPU in R for up to `cycles` cycles of virtual time. */
+/** Length of the instruction at RIP; 0 if it cannot be fetched. */
+function bytesOfNext(): number {
+  setStepping(true);
+  try {
+    return blockBytes(lookup());
+  } catch (thrown) {
+    if (thrown !== FAULT) throw thrown;
+    return 0;
+  }
+}
+
+/**
+ * Runs the vCPU in R for up to `cycles` cycles of virtual time. Where there are several vCPUs it returns earlier: when the turn is over (RUN_BUDGET)
+ * or the vCPU sleeps (RUN_ASLEEP).
+ */
 export function runSlice(machine: Runnable, cycles: number): number {
   const end = clockNow() + cycles;
   for (;;) {
@@ -243,9 +247,11 @@ export function runSlice(machine: Runnable, cycles: number): number {
       machine.runDue(now);
       continue;
     }
-    if (now >= end) return RUN_BUDGET;
+    if (R[EFLAGS] & F_RF) settleResumeFlag();
+    const turnEnd = TURN[TURN_END];
+    if (now >= end || now >= turnEnd) return RUN_BUDGET;
     if ((R[SIGNALS] | R[PENDING_DB]) !== 0 && takeEvent()) continue;
-    let until = Math.min(end, machine.nextDeadline());
+    let until = Math.min(end, turnEnd, machine.nextDeadline());
     const nonRoot = R[VMX_MODE] === VMX_NON_ROOT;
     if (nonRoot) {
       const timer = vmxTimerDeadline();
@@ -255,15 +261,19 @@ export function runSlice(machine: Runnable, cycles: number): number {
       } else until = Math.min(until, timer);
     }
     if (R[ACTIVITY] !== 0) {
+      if (turnEnd !== Infinity) return RUN_ASLEEP;
       if (until === Infinity) return RUN_IDLE;
       if (machine.nextDeadline() === Infinity && !(nonRoot && vmxTimerDeadline() < Infinity) && end === until) return RUN_IDLE;
       skipIdle(until);
       continue;
     }
+    R[DEFERRED_DB] = R[PENDING_DB];
     if (R[EFLAGS] & F_TF || hasInstructionBreakpoints()) {
       executeSingle();
       continue;
     }
+    // What a shadow holds off is looked at again after one instruction.
+    if (((R[SIGNALS] & (SIG_INTR | SIG_NMI)) | R[PENDING_DB]) !== 0 && interruptShadow() !== 0) until = now + 1;
     execute(Math.max(1, Math.min(until - now, MAX_SLICE)));
   }
 }

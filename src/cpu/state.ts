@@ -103,9 +103,14 @@ export const VCPU = 68;
 export const INHIBIT_AT = 70; // word index; use RF64[INHIBIT_AT >> 1]
 /** Privilege used by memory accesses: 1 = user, 0 = supervisor. Follows CPL, forced to 0 for implicit supervisor accesses. */
 export const ACCESS_USER = 72;
+/** PENDING_DB as it was when the slice began: conditions that MOV SS holds off. */
+export const DEFERRED_DB = 73;
 
 // --- Fault in flight (fault.ts) ---
 export const FAULT_KIND = 74, FAULT_VECTOR = 75, FAULT_ERROR = 76, FAULT_HAS_ERROR = 77;
+
+/** RFLAGS.RF holds at the boundary where the instruction count equals this, and is over afterwards (rflags.ts). RF64 index: RF_AT >> 1. */
+export const RF_AT = 78;
 
 // --- Control, debug and model-specific registers ---
 export const CR0 = 80;
@@ -128,7 +133,7 @@ export const SYSENTER_ESP = 116, SYSENTER_EIP = 118;
 export const PAT = 120, MISC_ENABLE = 122, DEBUGCTL = 124;
 /** IA32_APIC_BASE, 64 bits. */
 export const APIC_BASE = 126;
-/** Added to the virtual clock to give IA32_TIME_STAMP_COUNTER (WRMSR 10h moves it); a double, RF64[TSC_ADJUST >> 1], integer-valued. */
+/** Added to the virtual clock to give IA32_TIME_STAMP_COUNTER (WRMSR 10h moves it); 64 bits. */
 export const TSC_ADJUST = 128;
 /** IA32_FEATURE_CONTROL. */
 export const FEATURE_CONTROL = 130;

@@ -3,7 +3,7 @@
  * do not exist. In VMX non-root operation every task switch exits, after the checks of the descriptor.
  */
 import {
-  R, RU, CR0, CR0_PG, CR0_TS, CR3, DR7, EFLAGS, F_NT, F_VM, PENDING_DB, RIP, RAX, RSP, SEG_AR, SEG_BASE, SEG_LIMIT, SEG_SEL,
+  R, RU, CR0, CR0_PG, CR0_TS, CR3, DR7, EFLAGS, F_NT, F_RF, F_VM, PENDING_DB, RIP, RAX, RSP, SEG_AR, SEG_BASE, SEG_LIMIT, SEG_SEL,
   CS, SS, DS, ES, FS, GS, LDTR, TR, AR_P, AR_S, FAULT_ERROR, FAULT_HAS_ERROR, FAULT_KIND, FAULT_VECTOR, X_GP, X_NP, X_TS,
   VMX_MODE, VMX_NON_ROOT,
 } from './state';
@@ -13,7 +13,8 @@ import { endSliceNow } from './clock';
 import { beginSupervisor, endSupervisor, loadSys16, loadSys32, probeWrite, storeSys16, storeSys32 } from './mmu/access';
 import { updateMode } from './modes';
 import { loadCr3ForTask } from './control-registers';
-import { deliverEvent, EVENT_EXCEPTION } from './interrupts';
+import { deliverEvent, frameFlags, EVENT_EXCEPTION } from './interrupts';
+import { startResumeFlag } from './resume-flag';
 import {
   DESC, SYS_LDT, SYS_TSS, SYS_TSS16, SYS_TSS16_BUSY, SYS_TSS_BUSY, TYPE_CODE, TYPE_CONFORMING, checkDataSegment, checkStackSegment,
   descriptorBase, descriptorLimit, descriptorRights, isNull, markAccessed, markBusy, readDescriptor, setNullSegment, setSegmentFromDescriptor,
@@ -73,7 +74,8 @@ export function taskSwitch(selector: number, source: number): boolean {
   endSupervisor(saved);
 
   const newLo = DESC[0], newHi = DESC[1];
-  let oldFlags = getFlags();
+  // As in the frame of a gate (RF included); an instruction that switches tasks has ended the effect of RF.
+  let oldFlags = source === SOURCE_GATE ? frameFlags() : getFlags() & ~F_RF;
   if (!nested) setOldTaskAvailable(oldSelector);
   if (source === SOURCE_IRET) oldFlags &= ~F_NT;
   saveTask(oldBase, oldIs32, oldFlags);
@@ -149,6 +151,7 @@ function loadTask(is32: boolean): void {
   R[RIP] = NEW[N_EIP];
   R[RIP + 1] = 0;
   setFlags(NEW[N_EFLAGS] & 0x3f7fd7);
+  if (R[EFLAGS] & F_RF) startResumeFlag();
   for (let i = 0; i < 8; i++) {
     R[RAX + 2 * i] = NEW[N_REGISTERS + i];
     R[RAX + 2 * i + 1] = 0;

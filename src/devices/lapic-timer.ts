@@ -11,9 +11,12 @@ export interface LapicTimerState {
   divideConfig: number;
   initialCount: number;
   startCycle: number;
-  deadlineTsc: number;
+  deadlineLow: number;
+  deadlineHigh: number;
   deadlineCycle: number;
 }
+
+const TWO_32 = 0x100000000;
 
 export class LapicTimer {
   /** TIMER_*: bits 18:17 of the LVT entry. */
@@ -23,7 +26,8 @@ export class LapicTimer {
   /** Cycle at which the count was last loaded. */
   private startCycle = 0;
   /** IA32_TSC_DEADLINE, 0 = disarmed, and the cycle it stands for. */
-  private deadlineTsc = 0;
+  private deadlineLow = 0;
+  private deadlineHigh = 0;
   private deadlineCycle = Infinity;
   private readonly clock: Clock;
   private readonly timer: Timer;
@@ -96,15 +100,27 @@ export class LapicTimer {
     return this.mode === TIMER_PERIODIC ? this.initialCount - (counted % this.initialCount) : 0;
   }
 
-  get tscDeadline(): number {
-    return this.mode === TIMER_DEADLINE ? this.deadlineTsc : 0;
+  /** Leaves IA32_TSC_DEADLINE in `value`: 0 while disarmed and in the other modes. */
+  readTscDeadline(value: Int32Array): void {
+    value[0] = this.deadlineLow;
+    value[1] = this.deadlineHigh;
   }
 
-  /** IA32_TSC_DEADLINE; `tscOffset` = TSC minus virtual clock. Ignored in the other modes. */
-  setTscDeadline(tsc: number, tscOffset: number): void {
+  /** IA32_TSC_DEADLINE; `tscLow`, `tscHigh` = the TSC now. Ignored in the other modes. */
+  writeTscDeadline(low: number, high: number, tscLow: number, tscHigh: number): void {
     if (this.mode !== TIMER_DEADLINE) return;
-    this.deadlineTsc = tsc;
-    this.deadlineCycle = tsc === 0 ? Infinity : tsc - tscOffset;
+    this.deadlineLow = low;
+    this.deadlineHigh = high;
+    this.tscWritten(tscLow, tscHigh);
+  }
+
+  /** The TSC is (`tscLow`, `tscHigh`) now: the deadline comes when it reaches the value as an unsigned number, at once if it has. */
+  tscWritten(tscLow: number, tscHigh: number): void {
+    if ((this.deadlineLow | this.deadlineHigh) === 0) this.deadlineCycle = Infinity;
+    else {
+      const left = ((this.deadlineHigh >>> 0) - (tscHigh >>> 0)) * TWO_32 + ((this.deadlineLow >>> 0) - (tscLow >>> 0));
+      this.deadlineCycle = this.clock.now() + Math.max(0, left);
+    }
     this.schedule();
   }
 
@@ -116,8 +132,9 @@ export class LapicTimer {
   }
 
   save(): LapicTimerState {
-    const { mode, divideConfig, initialCount, startCycle, deadlineTsc } = this;
-    return { mode, divideConfig, initialCount, startCycle, deadlineTsc, deadlineCycle: deadlineTsc === 0 ? 0 : this.deadlineCycle };
+    const { mode, divideConfig, initialCount, startCycle, deadlineLow, deadlineHigh } = this;
+    const deadlineCycle = this.deadlineCycle === Infinity ? 0 : this.deadlineCycle;
+    return { mode, divideConfig, initialCount, startCycle, deadlineLow, deadlineHigh, deadlineCycle };
   }
 
   restore(state: LapicTimerState): void {
@@ -125,13 +142,14 @@ export class LapicTimer {
     this.divideConfig = state.divideConfig;
     this.initialCount = state.initialCount;
     this.startCycle = state.startCycle;
-    this.deadlineTsc = state.deadlineTsc;
-    this.deadlineCycle = state.deadlineTsc === 0 ? Infinity : state.deadlineCycle;
+    this.deadlineLow = state.deadlineLow;
+    this.deadlineHigh = state.deadlineHigh;
+    this.deadlineCycle = (state.deadlineLow | state.deadlineHigh) === 0 ? Infinity : state.deadlineCycle;
     this.schedule();
   }
 
   private disarm(): void {
-    this.deadlineTsc = 0;
+    this.deadlineLow = this.deadlineHigh = 0;
     this.deadlineCycle = Infinity;
   }
 

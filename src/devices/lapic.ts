@@ -184,13 +184,19 @@ export class Lapic {
 
   // --- TSC deadline MSR ---
 
-  get tscDeadline(): number {
-    return this.timer.tscDeadline;
+  /** Leaves IA32_TSC_DEADLINE in `value`: low word, high word. */
+  readTscDeadline(value: Int32Array): void {
+    this.timer.readTscDeadline(value);
   }
 
-  /** `tscOffset`: TSC of this vCPU minus the virtual clock. */
-  setTscDeadline(tsc: number, tscOffset: number): void {
-    this.timer.setTscDeadline(tsc, tscOffset);
+  /** `tscLow`, `tscHigh`: the TSC of this vCPU now. */
+  writeTscDeadline(low: number, high: number, tscLow: number, tscHigh: number): void {
+    this.timer.writeTscDeadline(low, high, tscLow, tscHigh);
+  }
+
+  /** The TSC of this vCPU was set to another value. */
+  tscWritten(tscLow: number, tscHigh: number): void {
+    this.timer.tscWritten(tscLow, tscHigh);
   }
 
   // --- IA32_APIC_BASE ---

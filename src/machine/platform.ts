@@ -4,7 +4,8 @@
  */
 import type { Platform } from '../cpu/platform';
 import { mapMmio, unmap } from '../cpu/mmu/physical';
-import { R, RF64, TSC_ADJUST, VCPU } from '../cpu/state';
+import { readTsc } from '../cpu/clock';
+import { MEMHI, R, VCPU } from '../cpu/state';
 import type { MmioHandler } from '../devices/device';
 import type { Lapic } from '../devices/lapic';
 import { LAPIC_SIZE } from './layout';
@@ -71,8 +72,9 @@ export function createPlatform(ports: PortSpace, lapics: readonly Lapic[], windo
     },
     readX2apic: (index) => current().readMsr(index & 0xff, msrValue),
     writeX2apic: (index, lo, hi) => current().writeMsr(index & 0xff, lo, hi),
-    readTscDeadline: () => current().tscDeadline,
-    writeTscDeadline: (value) => current().setTscDeadline(value, RF64[TSC_ADJUST >> 1]),
+    readTscDeadline: () => current().readTscDeadline(msrValue),
+    writeTscDeadline: (lo, hi) => current().writeTscDeadline(lo, hi, readTsc(), R[MEMHI]),
+    tscWritten: () => current().tscWritten(readTsc(), R[MEMHI]),
     resetApic: () => current().init(),
     shutdown,
   };

@@ -3,10 +3,12 @@
  * portions of virtual cycles. There is one session per realm.
  */
 import { clockNow, instructionCount, resetClock } from '../cpu/clock';
-import { getFlags } from '../cpu/flags';
 import { mapBufferPages, mapRom } from '../cpu/mmu/physical';
-import { buildEngine, RUN_IDLE, runSlice } from '../cpu/run';
-import { ACTIVITY, F_IF, R, SIGNALS, SIG_INIT, SIG_NMI, VMX_MODE, VMX_NON_ROOT } from '../cpu/state';
+import { buildEngine, RUN_IDLE } from '../cpu/run';
+import { runMachine } from '../cpu/scheduler';
+import { HALTED, WAIT_FOR_SIPI } from '../cpu/reset';
+import { ACTIVITY, EFLAGS, F_IF, SIGNALS, SIG_INIT, SIG_NMI, SIG_SIPI, VMX_MODE, VMX_NON_ROOT } from '../cpu/state';
+import { someVcpuActive, vcpuCount, vcpuWords } from '../cpu/vcpus';
 import { exitCounts } from '../observe/exit-log';
 import { exitReasonName } from '../observe/exit-names';
 import { instructionsAtLevel, levelNow, resetGuests } from '../observe/guests';
@@ -92,9 +94,9 @@ export class Session {
     return this.idle && this.state === 'running';
   }
 
-  /** While the processor halts: virtual cycles until the next device event (Infinity if there is none); else 0. */
+  /** While every processor halts: virtual cycles until the next device event (Infinity if there is none); else 0. */
   get cyclesUntilEvent(): number {
-    return R[ACTIVITY] === 0 ? 0 : Math.max(0, this.running().nextDeadline() - clockNow());
+    return someVcpuActive() ? 0 : Math.max(0, this.running().nextDeadline() - clockNow());
   }
 
   /** Reads the files, builds the machine and loads it, ready for the first instruction. */
@@ -120,7 +122,7 @@ export class Session {
   run(cycles: number): Outcome {
     const machine = this.running();
     if (this.state !== 'running') return this.state;
-    this.idle = runSlice(machine, cycles) === RUN_IDLE;
+    this.idle = runMachine(machine, cycles) === RUN_IDLE;
     if (machine.stopped) this.state = machine.reason ?? 'power-off';
     else if (haltedForGood()) this.state = 'halted';
     return this.state;
@@ -239,9 +241,14 @@ function mapRomImage(rom: RomImage): void {
 }
 
 /**
- * HLT with interrupts off and no NMI or INIT on its way. (Non-root operation is left alone: there the hypervisor's interrupts end
- * a halt whatever the guest's flags say.)
+ * Every processor has executed HLT with interrupts off, or waits for a start-up IPI, and no NMI or INIT is on its way. (Non-root operation is left
+ * alone: there the hypervisor's interrupts end a halt whatever the guest's flags say.)
  */
 function haltedForGood(): boolean {
-  return R[ACTIVITY] === 1 && (getFlags() & F_IF) === 0 && R[VMX_MODE] !== VMX_NON_ROOT && (R[SIGNALS] & (SIG_NMI | SIG_INIT)) === 0;
+  for (let vcpu = vcpuCount() - 1; vcpu >= 0; vcpu--) {
+    const words = vcpuWords(vcpu);
+    const sleeps = words[ACTIVITY] === WAIT_FOR_SIPI || (words[ACTIVITY] === HALTED && (words[EFLAGS] & F_IF) === 0);
+    if (!sleeps || words[VMX_MODE] === VMX_NON_ROOT || (words[SIGNALS] & (SIG_NMI | SIG_INIT | SIG_SIPI)) !== 0) return false;
+  }
+  return true;
 }

@@ -1,11 +1,11 @@
 /**
  * Who is a guest of whom, as seen from the bare machine. Every guest processor is a VMCS that was entered; machines nest: the guest whose
- * VMLAUNCH or VMRESUME exit came just before another guest's entry is that guest's parent, so an L3 is known as one although its
- * VMCS belongs to L1 like any other.
+ * VMLAUNCH or VMRESUME exit came just before another guest's entry on the same processor is that guest's parent, so an L3 is known as one
+ * although its VMCS belongs to L1 like any other.
  */
 import { clockNow, idleCycles } from '../cpu/clock';
-import { R } from '../cpu/state';
-import { GUEST_ID } from '../vmx/state';
+import { R, VMX_MODE, VMX_NON_ROOT } from '../cpu/state';
+import { GUEST_ID, LAUNCHER_ID } from '../vmx/state';
 import { EXIT_REASON_VMLAUNCH, EXIT_REASON_VMRESUME } from '../vmx/exit-reasons';
 
 /** Levels that are counted apart; deeper ones are added to the last. */
@@ -30,15 +30,12 @@ export interface Guest {
 }
 
 const guests: Guest[] = [];
-const byPointer = new Map<number, Guest>();
 /** Cycles executed at each level; [1] is root operation or no VMX at all. */
 const levelCycles = new Float64Array(LEVELS);
 /** How many of them were idle: skipped because the processor was halted. */
 const levelIdle = new Float64Array(LEVELS);
-/** [0] clock value of the last change of level; [1] level since then; [2] idle cycles of the machine at that moment. */
-const since = new Float64Array([0, 1, 0]);
-/** Id of the guest that asked for an entry of its own with its last exit, 0 = none. */
-const launcher = new Int32Array(1);
+/** [0] clock value of the last change of who executes; [1] level since then; [2] idle cycles of the machine at that moment; [3] id of the guest, 0 = none. */
+const since = new Float64Array([0, 1, 0, 0]);
 
 /** All guests seen, in the order of first entry. */
 export function allGuests(): readonly Guest[] {
@@ -66,13 +63,21 @@ export function instructionsAtLevel(level: number): number {
   return cyclesAtLevel(level) - idle;
 }
 
-function changeLevel(level: number): void {
+/** From now on this guest executes; null for the machine's own software. */
+function change(guest: Guest | null): void {
   const now = clockNow(), idle = idleCycles();
   levelCycles[since[1]] += now - since[0];
   levelIdle[since[1]] += idle - since[2];
+  if (since[3] !== 0) guests[since[3] - 1].counters[COUNTER_CYCLES] += now - since[0];
   since[0] = now;
+  since[1] = guest === null ? 1 : Math.min(guest.level, LEVELS - 1);
   since[2] = idle;
-  since[1] = Math.min(level, LEVELS - 1);
+  since[3] = guest === null ? 0 : guest.id;
+}
+
+/** Another vCPU runs. */
+export function noteVcpuSwitch(): void {
+  change(R[VMX_MODE] === VMX_NON_ROOT ? currentGuest() : null);
 }
 
 function newGuest(vmcsPointer: number): Guest {
@@ -80,48 +85,44 @@ function newGuest(vmcsPointer: number): Guest {
     id: guests.length + 1, level: 2, vmcsPointer, eptp: 0, parent: 0, counters: new Float64Array(COUNTERS),
   };
   guests.push(guest);
-  byPointer.set(vmcsPointer, guest);
   return guest;
 }
 
-/** VM entry succeeded: the guest of this VMCS runs from now on. */
-export function noteEntry(vmcsPointer: number, eptp: number): void {
-  let guest = guests[R[GUEST_ID] - 1];
-  if (guest === undefined || guest.vmcsPointer !== vmcsPointer) {
-    guest = byPointer.get(vmcsPointer) ?? newGuest(vmcsPointer);
-    R[GUEST_ID] = guest.id;
+/**
+ * VM entry succeeded: the guest of this VMCS runs from now on. `mark` is what the last call for this VMCS returned, 0 for a VMCS that was
+ * never entered or whose region was used anew; the caller keeps it in the VMCS, so that a page that becomes another guest's VMCS makes another guest.
+ */
+export function noteEntry(vmcsPointer: number, eptp: number, mark: number): number {
+  let guest: Guest | undefined = guests[mark - 1];
+  // A copy of the region is another processor's.
+  if (guest === undefined || guest.vmcsPointer !== vmcsPointer) guest = newGuest(vmcsPointer);
+  R[GUEST_ID] = guest.id;
+  const launcher = R[LAUNCHER_ID];
+  if (launcher !== 0 && launcher !== guest.id) {
+    guest.parent = launcher;
+    guest.level = guests[launcher - 1].level + 1;
   }
-  if (launcher[0] !== 0) {
-    if (launcher[0] !== guest.id) {
-      guest.parent = launcher[0];
-      guest.level = guests[launcher[0] - 1].level + 1;
-    }
-    launcher[0] = 0;
-  }
+  R[LAUNCHER_ID] = 0;
   if (guest.eptp !== eptp) guest.eptp = eptp;
   guest.counters[COUNTER_ENTRIES]++;
-  changeLevel(guest.level);
+  change(guest);
+  return guest.id;
 }
 
 /** A VM exit with this basic reason ends the guest's run. */
 export function noteExit(reason: number): void {
   const guest = guests[R[GUEST_ID] - 1];
   guest.counters[reason]++;
-  guest.counters[COUNTER_CYCLES] += clockNow() - since[0];
-  launcher[0] = reason === EXIT_REASON_VMLAUNCH || reason === EXIT_REASON_VMRESUME ? guest.id : 0;
-  changeLevel(1);
+  R[LAUNCHER_ID] = reason === EXIT_REASON_VMLAUNCH || reason === EXIT_REASON_VMRESUME ? guest.id : 0;
+  change(null);
 }
 
 /** Forgets all guests: power-on. */
 export function resetGuests(): void {
   guests.length = 0;
-  byPointer.clear();
   levelCycles.fill(0);
   levelIdle.fill(0);
-  since[0] = 0;
-  since[1] = 1;
-  since[2] = 0;
-  launcher[0] = 0;
+  since.set([0, 1, 0, 0]);
 }
 
 export interface GuestsState {
@@ -129,13 +130,12 @@ export interface GuestsState {
   levelCycles: number[];
   levelIdle: number[];
   since: number[];
-  launcher: number;
 }
 
 export function saveGuests(): GuestsState {
   return {
     guests: guests.map((g) => ({ level: g.level, vmcsPointer: g.vmcsPointer, eptp: g.eptp, parent: g.parent, counters: [...g.counters] })),
-    levelCycles: [...levelCycles], levelIdle: [...levelIdle], since: [...since], launcher: launcher[0],
+    levelCycles: [...levelCycles], levelIdle: [...levelIdle], since: [...since],
   };
 }
 
@@ -151,5 +151,4 @@ export function restoreGuests(state: GuestsState): void {
   levelCycles.set(state.levelCycles);
   levelIdle.set(state.levelIdle);
   since.set(state.since);
-  launcher[0] = state.launcher;
 }

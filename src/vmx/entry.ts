@@ -4,11 +4,12 @@
 import {
   R, ACTIVITY, CR0, CR0_PG, CR3, CR4, CURP, DEBUGCTL, DR7, EFER, EFER_LMA, EFER_LME, GDTR_BASE, GDTR_LIMIT, IDTR_BASE, IDTR_LIMIT, INHIBIT,
   LMA, MEMHI, NMI_BLOCKED, PAT, PDPTE, PENDING_DB, RIP, RSP, SEG_AR, SEG_BASE, SEG_LIMIT, SEG_SEL, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP,
-  VMX_MODE, VMX_NON_ROOT, CODE64, F_VM, RF64,
+  VMX_MODE, VMX_NON_ROOT, CODE64, EFLAGS, F_RF, F_VM, RF64,
 } from '../cpu/state';
 import { setFlags } from '../cpu/flags';
 import { deliverEvent } from '../cpu/interrupts';
 import { updateMode } from '../cpu/modes';
+import { startResumeFlag } from '../cpu/resume-flag';
 import { physRead64, physicalAddress } from '../cpu/mmu/physical';
 import { flushVpid0 } from '../cpu/mmu/tlb';
 import { noteEntry } from '../observe/guests';
@@ -114,6 +115,7 @@ function loadGuestRegisters(): void {
   R[RIP] = V[F.GUEST_RIP];
   R[RIP + 1] = V[F.GUEST_RIP + 1];
   setFlags(V[F.GUEST_RFLAGS]);
+  if (R[EFLAGS] & F_RF) startResumeFlag();
 }
 
 /** Interruptibility, activity, pending debug exceptions. */
@@ -211,7 +213,8 @@ export function enterGuest(): number {
     }
   }
   V[F.REGION_LAUNCHED] = 1;
-  noteEntry(physicalAddress(R[CURRENT_VMCS], R[CURRENT_VMCS + 1]), eptEnabled() ? physicalAddress(V[F.EPT_POINTER], V[F.EPT_POINTER + 1]) : 0);
+  const eptp = eptEnabled() ? physicalAddress(V[F.EPT_POINTER], V[F.EPT_POINTER + 1]) : 0;
+  V[F.REGION_GUEST] = noteEntry(physicalAddress(R[CURRENT_VMCS], R[CURRENT_VMCS + 1]), eptp, V[F.REGION_GUEST]);
 
   const info = V[F.ENTRY_INTERRUPTION_INFO];
   if (info < 0) {

@@ -56,6 +56,8 @@ export const REGION_REVISION = 0;
 export const REGION_ABORT = 1;
 /** Launch state: 0 clear, 1 launched. */
 export const REGION_LAUNCHED = 2;
+/** For the observer: which guest this VMCS is (observe/guests.ts). No software can tell. */
+export const REGION_GUEST = 3;
 
 // --- 16-bit control ---
 export const VPID = field(0x0000, 'virtual-processor identifier', 'vpid');

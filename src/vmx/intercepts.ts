@@ -13,9 +13,12 @@ import { clockNow } from '../cpu/clock';
 import { PF_ADDRESS } from '../cpu/fault';
 import { getFlags } from '../cpu/flags';
 import { physRead8, physicalAddress } from '../cpu/mmu/physical';
+import { DB_GENERAL_DETECT } from '../cpu/interrupts';
 import { platform } from '../cpu/platform';
 import { recLength } from '../cpu/record';
+import { settleResumeFlag } from '../cpu/resume-flag';
 import { rewindToInstruction } from '../cpu/rip';
+import { SOURCE_GATE } from '../cpu/task-switch';
 import { ioObserver } from '../observe/exit-log';
 import { currentGuest } from '../observe/guests';
 import { V } from './vmcs';
@@ -36,7 +39,7 @@ import {
 import { DISPLACEMENT, gdtrIdtrInformation, ldtrTrInformation, stringIoInformation } from './instruction-info';
 import { readShadowedTpr, writeShadowedTpr } from './apic-virtualization';
 import {
-  PROC, PROC2, DELIVERY_ERROR, DELIVERY_INFO, DELIVERY_LENGTH, PENDING_GUEST_PHYSICAL, PENDING_HAS_LINEAR, PENDING_LENGTH, PENDING_LINEAR,
+  PROC, PROC2, DELIVERY_ERROR, DELIVERY_FLAGS, DELIVERY_INFO, DELIVERY_LENGTH, PENDING_GUEST_PHYSICAL, PENDING_HAS_LINEAR, PENDING_LENGTH, PENDING_LINEAR,
   PENDING_QUALIFICATION, PENDING_REASON, PENDING_SHADOW,
 } from './state';
 import { interruptShadow, iretJustUnblockedNmi, noteEventDelivered } from './windows';
@@ -246,9 +249,11 @@ function exceptionExits(vector: number, errorCode: number): boolean {
 export function interceptException(vector: number, type: number, hasError: boolean, errorCode: number, instructionLength: number): boolean {
   if (!exceptionExits(vector, errorCode)) return false;
   let qualificationLo = 0, qualificationHi = 0;
+  settleResumeFlag();
   let rflags = getFlags();
   let shadow = interruptShadow();
-  if (type === TYPE_HARDWARE_EXCEPTION) {
+  if (type !== TYPE_HARDWARE_EXCEPTION) rflags &= ~F_RF;
+  else {
     if (vector === X_PF) {
       qualificationLo = PF_ADDRESS[0];
       qualificationHi = PF_ADDRESS[1];
@@ -256,6 +261,7 @@ export function interceptException(vector: number, type: number, hasError: boole
     if (vector === X_DB) {
       qualificationLo = R[PENDING_DB];
       R[PENDING_DB] = 0;
+      if (qualificationLo & DB_GENERAL_DETECT) rflags |= F_RF;
     } else {
       if (vector !== X_DF) rflags |= F_RF;
       // The faulting instruction has been counted by now, so the shadow it ran in is one step back.
@@ -282,7 +288,9 @@ export function interceptTaskSwitch(selector: number, source: number): boolean {
   } else if (R[DELIVERY_INFO] < 0 && ((R[DELIVERY_INFO] >> 8) & 7) >= TYPE_SOFTWARE_INTERRUPT) {
     rewindRipBy(R[DELIVERY_LENGTH]);
   }
-  vmExit(EXIT_REASON_TASK_SWITCH, (selector & 0xffff) | (source << 30), 0, 0, getFlags(), shadow);
+  // The RF that the old task's TSS would have got.
+  const rflags = source === SOURCE_GATE ? flagsOfDelivery() : getFlags() & ~F_RF;
+  vmExit(EXIT_REASON_TASK_SWITCH, (selector & 0xffff) | (source << 30), 0, 0, rflags, shadow);
   return true;
 }
 
@@ -293,11 +301,17 @@ export function interceptTripleFault(): boolean {
   return true;
 }
 
-/** Delivery of an event begins: an exit before endDelivery() reports it as IDT-vectoring information. */
-export function noteDelivery(type: number, vector: number, hasError: boolean, errorCode: number, instructionLength: number): void {
+/** Delivery of an event begins: an exit before endDelivery() reports it as IDT-vectoring information. `flagsImage`: RFLAGS as the event saves it. */
+export function noteDelivery(type: number, vector: number, hasError: boolean, errorCode: number, instructionLength: number, flagsImage: number): void {
   R[DELIVERY_INFO] = INFO_VALID | (type << 8) | vector | (hasError ? INFO_HAS_ERROR : 0);
   R[DELIVERY_ERROR] = errorCode;
   R[DELIVERY_LENGTH] = instructionLength;
+  R[DELIVERY_FLAGS] = flagsImage;
+}
+
+/** RFLAGS with the RF that the event under delivery would have saved (28.3.3). */
+function flagsOfDelivery(): number {
+  return (getFlags() & ~F_RF) | (R[DELIVERY_FLAGS] & F_RF);
 }
 
 /** Delivery is complete, or given up for another event. */
@@ -385,6 +399,6 @@ export function performPendingExit(): void {
   }
   rewindToInstruction();
   // Outside event delivery the saved RF is 1, so that the instruction's breakpoint is not met again (28.3.3).
-  const rflags = R[DELIVERY_INFO] < 0 ? getFlags() : getFlags() | F_RF;
+  const rflags = R[DELIVERY_INFO] < 0 ? flagsOfDelivery() : getFlags() | F_RF;
   vmExit(reason, R[PENDING_QUALIFICATION], 0, 0, rflags, R[PENDING_SHADOW]);
 }

@@ -57,3 +57,7 @@ export const PENDING_LENGTH = VMX_STATE + 30;
 export const PENDING_SHADOW = VMX_STATE + 31;
 /** Number of the guest that runs or ran last (observe/guests.ts). */
 export const GUEST_ID = VMX_STATE + 32;
+/** Number of the guest that asked for an entry of its own with its last exit, 0 = none (observe/guests.ts). */
+export const LAUNCHER_ID = VMX_STATE + 33;
+/** RFLAGS image of the event in DELIVERY_INFO. */
+export const DELIVERY_FLAGS = VMX_STATE + 34;

@@ -5,7 +5,7 @@
 import { R, VCPU } from '../cpu/state';
 import { updateMode } from '../cpu/modes';
 import { onVcpuSwitch } from '../cpu/vcpus';
-import { resetGuests, restoreGuests, saveGuests } from '../observe/guests';
+import { noteVcpuSwitch, resetGuests, restoreGuests, saveGuests } from '../observe/guests';
 import type { GuestsState } from '../observe/guests';
 import { V } from './vmcs';
 import { VMCS_WORDS } from './fields';
@@ -30,6 +30,7 @@ function followRunningVcpu(): void {
     bank(owner[0]).set(V);
     V.set(bank(vcpu));
     owner[0] = vcpu;
+    noteVcpuSwitch();
   }
   resumeTranslation();
 }

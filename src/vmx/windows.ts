@@ -3,7 +3,7 @@
  * exceptions, VMX-preemption timer, NMI window, interrupt window. NMIs and external interrupts themselves are the run loop's.
  */
 import {
-  R, RF64, DR7, EFLAGS, F_IF, F_TF, INHIBIT, INHIBIT_AT, NMI_BLOCKED, PENDING_DB, SIG_ATTENTION, SIG_NMI, SIGNALS, TSC_ADJUST, VMX_MODE, VMX_NON_ROOT,
+  R, RF64, DR7, EFLAGS, F_IF, F_TF, INHIBIT, INHIBIT_AT, NMI_BLOCKED, PENDING_DB, SIG_ATTENTION, SIG_NMI, SIGNALS, VMX_MODE, VMX_NON_ROOT,
   MEMHI, ACTIVITY, CURP, X_DB,
 } from '../cpu/state';
 import { clockNow, endSliceNow, readTsc } from '../cpu/clock';
@@ -42,14 +42,10 @@ export function setInterruptShadow(kind: number): void {
 
 /** IA32_TIME_STAMP_COUNTER as the guest reads it (TSC offsetting applied): low word; high word in R[MEMHI]. Outside non-root operation the plain TSC. */
 export function tscWordsForGuest(): number {
-  const tsc = readTsc();
-  const hi = Math.floor(tsc / TWO_32), lo = tsc - hi * TWO_32;
-  if (R[VMX_MODE] !== VMX_NON_ROOT || !tscOffsetting()) {
-    R[MEMHI] = hi | 0;
-    return lo | 0;
-  }
-  const sum = lo + (V[F.TSC_OFFSET] >>> 0);
-  R[MEMHI] = (hi + V[F.TSC_OFFSET + 1] + (sum >= TWO_32 ? 1 : 0)) | 0;
+  const lo = readTsc();
+  if (R[VMX_MODE] !== VMX_NON_ROOT || !tscOffsetting()) return lo;
+  const sum = (lo >>> 0) + (V[F.TSC_OFFSET] >>> 0);
+  R[MEMHI] = R[MEMHI] + V[F.TSC_OFFSET + 1] + (sum >= TWO_32 ? 1 : 0);
   return sum | 0;
 }
 
@@ -65,16 +61,17 @@ export function startPreemptionTimer(): void {
     RF64[TIMER_DEADLINE >> 1] = Infinity;
     return;
   }
-  const unit = 1 << PREEMPTION_TIMER_SHIFT;
-  const deadlineTsc = (Math.floor(readTsc() / unit) + (V[F.PREEMPTION_TIMER_VALUE] >>> 0)) * unit;
-  RF64[TIMER_DEADLINE >> 1] = deadlineTsc - RF64[TSC_ADJUST >> 1];
+  RF64[TIMER_DEADLINE >> 1] = clockNow() - cyclesIntoUnit() + (V[F.PREEMPTION_TIMER_VALUE] >>> 0) * (1 << PREEMPTION_TIMER_SHIFT);
+}
+
+/** Cycles since the VMX-preemption timer could last count. */
+function cyclesIntoUnit(): number {
+  return readTsc() & ((1 << PREEMPTION_TIMER_SHIFT) - 1);
 }
 
 /** What is left of the VMX-preemption timer now. */
 export function preemptionTimerLeft(): number {
-  const unit = 1 << PREEMPTION_TIMER_SHIFT;
-  const deadlineTsc = RF64[TIMER_DEADLINE >> 1] + RF64[TSC_ADJUST >> 1];
-  return Math.max(0, deadlineTsc / unit - Math.floor(readTsc() / unit));
+  return Math.max(0, Math.floor((RF64[TIMER_DEADLINE >> 1] - clockNow() + cyclesIntoUnit()) / (1 << PREEMPTION_TIMER_SHIFT)));
 }
 
 /**

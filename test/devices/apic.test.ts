@@ -129,21 +129,50 @@ describe('local APIC', () => {
 
   it('fires at the TSC deadline, once', () => {
     const { lapics: [lapic], intr, clock } = bench();
-    lapic.setTscDeadline(5000, 0); // not in deadline mode: ignored
-    expect(lapic.tscDeadline).toBe(0);
+    const deadline = (): number[] => {
+      const value = new Int32Array(2);
+      lapic.readTscDeadline(value);
+      return [...value];
+    };
+    lapic.writeTscDeadline(5000, 0, 0, 0); // not in deadline mode: ignored
+    expect(deadline()).toEqual([0, 0]);
     write(lapic, 0x320, 0x400ec);
-    lapic.setTscDeadline(1_005_000, 1_000_000);
+    lapic.writeTscDeadline(1_005_000, 1, 1_000_000, 1);
+    expect(deadline()).toEqual([1_005_000, 1]);
     write(lapic, 0x380, 77);
     expect(read(lapic, 0x390)).toBe(0);
     expect(clock.nextDeadline()).toBe(5000);
     advance(clock, 5000);
     expect(intr[0]).toBe(true);
-    expect(lapic.tscDeadline).toBe(0);
+    expect(deadline()).toEqual([0, 0]);
     lapic.acknowledge();
-    lapic.setTscDeadline(1, 0); // in the past: at once
+    lapic.writeTscDeadline(1, 0, 1, 0); // in the past: at once
     clock.runDue(clock.now());
     write(lapic, 0xb0, 0);
     expect(intr[0]).toBe(true);
+  });
+
+  it('keeps the TSC deadline when the TSC is written, and compares 64 bits without sign', () => {
+    const { lapics: [lapic], clock } = bench();
+    write(lapic, 0x320, 0x400ec);
+    lapic.writeTscDeadline(5000, 0, 0, 0);
+    expect(clock.nextDeadline()).toBe(5000);
+    advance(clock, 1000);
+    lapic.tscWritten(4000, 0);
+    expect(clock.nextDeadline()).toBe(2000);
+    lapic.tscWritten(0, 0);
+    expect(clock.nextDeadline()).toBe(6000);
+    // The TSC has passed it: at once.
+    lapic.tscWritten(0, -1);
+    expect(clock.nextDeadline()).toBe(1000);
+    clock.runDue(clock.now());
+    lapic.writeTscDeadline(100, -1, -100, -2);
+    expect(clock.nextDeadline()).toBe(1200);
+    lapic.writeTscDeadline(0, 0, 0, 0);
+    expect(clock.nextDeadline()).toBe(Infinity);
+    // Disarmed, the TSC has no hold on it.
+    lapic.tscWritten(7, 7);
+    expect(clock.nextDeadline()).toBe(Infinity);
   });
 
   it('passes the 8259 through LINT0 in ExtINT mode, and when it is disabled', () => {

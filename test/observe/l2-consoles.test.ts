@@ -14,15 +14,22 @@ const COM1 = 0x3f8;
 let seen: string[];
 let consoles: L2Consoles;
 
+/** What is kept in each VMCS. */
+const marks = new Map<number, number>();
+
+function enter(vmcs: number, eptp: number): void {
+  marks.set(vmcs, noteEntry(vmcs, eptp, marks.get(vmcs) ?? 0));
+}
+
 /** Guest with this VMCS runs until it does port output. */
 function out(vmcs: number, eptp: number, port: number, value: number, size = 1): void {
-  noteEntry(vmcs, eptp);
+  enter(vmcs, eptp);
   ioObserver?.(R[GUEST_ID], port, size, false, value, false, false);
   noteExit(EXIT_REASON_IO);
 }
 
 function outString(vmcs: number, linear: number, count: number, rip: number, instructions: number): void {
-  noteEntry(vmcs, 0x1000);
+  enter(vmcs, 0x1000);
   beginSlice(instructions + 1);
   R[BUD] -= instructions;
   R[LA] = linear;
@@ -38,6 +45,7 @@ const text = (word: string) => new TextEncoder().encode(word);
 describe('L2 consoles', () => {
   beforeEach(() => {
     R.fill(0);
+    marks.clear();
     resetClock();
     resetGuests();
     setUpRam(1 << 20, 0xc0000000);

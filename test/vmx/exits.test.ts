@@ -406,26 +406,26 @@ describe('exception exits', () => {
 
   it('during the delivery of another event report that event', () => {
     launch([0x4004, 1 << 14]);
-    I.noteDelivery(0, 0x30, false, 0, 0);
+    I.noteDelivery(0, 0x30, false, 0, 0, 2);
     I.interceptException(14, 3, true, 0, 0);
     expect(V[F.IDT_VECTORING_INFO]).toBe(0x80000030 | 0);
     launch([0x4004, 1 << 14]);
-    I.noteDelivery(4, 0x80, false, 0, 2);
+    I.noteDelivery(4, 0x80, false, 0, 2, 2);
     I.interceptException(14, 3, true, 0, 0);
     expect(V[F.IDT_VECTORING_INFO]).toBe(0x80000480 | 0);
     expect(V[F.EXIT_INSTRUCTION_LENGTH]).toBe(2);
     launch([0x4004, 1 << 14]);
-    I.noteDelivery(3, 13, true, 0x18, 0);
+    I.noteDelivery(3, 13, true, 0x18, 0, 2);
     I.interceptException(14, 3, true, 0, 0);
     expect(V[F.IDT_VECTORING_INFO]).toBe(0x80000b0d | 0);
     expect(V[F.IDT_VECTORING_ERROR]).toBe(0x18);
     // The double fault itself is no exit during delivery; a finished delivery leaves nothing.
     launch([0x4004, 1 << 8]);
-    I.noteDelivery(3, 14, true, 0, 0);
+    I.noteDelivery(3, 14, true, 0, 0, 2);
     I.interceptException(8, 3, true, 0, 0);
     expect(V[F.IDT_VECTORING_INFO]).toBe(0);
     launch([0x4004, 1 << 14]);
-    I.noteDelivery(0, 0x30, false, 0, 0);
+    I.noteDelivery(0, 0x30, false, 0, 0, 2);
     I.endDelivery();
     I.interceptException(14, 3, true, 0, 0);
     expect(V[F.IDT_VECTORING_INFO]).toBe(0);
@@ -433,7 +433,7 @@ describe('exception exits', () => {
 
   it('triple fault', () => {
     launch();
-    I.noteDelivery(3, 8, true, 0, 0);
+    I.noteDelivery(3, 8, true, 0, 0, 2);
     expect(I.interceptTripleFault()).toBe(true);
     expectExit(2);
     expect(V[F.IDT_VECTORING_INFO]).toBe(0);
@@ -553,7 +553,7 @@ describe('windows, monitor trap flag, preemption timer', () => {
     expectExit(37);
     expect(V[F.GUEST_RIP]).toBe(GUEST_RIP + 3);
     launch([0x4002, PROC | (1 << 27)]);
-    I.noteDelivery(3, 6, false, 0, 0);
+    I.noteDelivery(3, 6, false, 0, 0, 2);
     I.endDelivery();
     expect(I.vmxBoundary()).toBe(true);
     expectExit(37);
@@ -648,7 +648,7 @@ describe('exits from memory accesses', () => {
     I.performPendingExit();
     expectExit(44, 0x1300);
     plain('vmresume');
-    I.noteDelivery(0, 0x30, false, 0, 0);
+    I.noteDelivery(0, 0x30, false, 0, 0, 2);
     run(() => virtualApicWrite(0x300, 4, 1));
     I.performPendingExit();
     expectExit(44, 0x3300);

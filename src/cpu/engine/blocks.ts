@@ -257,6 +257,11 @@ export function lookup(): number {
   return lookupSlow(lo, hi, slot, context);
 }
 
+/** Bytes of guest code that a block was decoded from. */
+export function blockBytes(P: number): number {
+  return C[P - 6];
+}
+
 function lookupSlow(lo: number, hi: number, slot: number, context: number): number {
   let mode = R[MODE] | (R[STEPPING] !== 0 ? MODE_STEP : 0);
   let limited = false;

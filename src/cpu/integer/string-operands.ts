@@ -3,13 +3,15 @@
  * of elements whose pages are in the TLB (SDM 1 7.3.9, 2B "REP").
  */
 import {
-  R, R16, RU, EFLAGS, F_DF, F_TF, FS, LA, MEMHI, MODE, RCX, RDI, RIP, RSI, SEG_AR, SEG_BASE, SEG_LIMIT, TLBB,
+  R, R16, RU, EFLAGS, F_DF, F_TF, FS, LA, MEMHI, MODE, PENDING_DB, RCX, RDI, RIP, RSI, SEG_AR, SEG_BASE, SEG_LIMIT, TLBB,
 } from '../state';
-import { MODE_FLAT, MODE_SIZE_MASK, MODE_STEP, recAddressSize, recLength } from '../record';
+import { MODE_FLAT, MODE_SIZE_MASK, recAddressSize, recLength } from '../record';
 import { segmentAddress } from '../operands';
 import { load16, load32, load64, load8, store16, store32, store64, store8 } from '../mmu/access';
 import { T } from '../mmu/tlb';
 import { memView } from '../mmu/memory';
+import { setResumeFlagBetweenIterations } from '../resume-flag';
+import { monitorTrapFlag } from '../../vmx/controls';
 
 /** Register numbers of the index registers. */
 export const SOURCE = RSI >> 1, DESTINATION = RDI >> 1;
@@ -23,11 +25,16 @@ export function direction(): number {
   return R[EFLAGS] & F_DF ? -1 : 1;
 }
 
-/** Elements left by rCX, at most what one execution may handle: a single one while single-stepping. */
+/** True when something looks at every iteration: single-stepping, the monitor trap flag of a hypervisor. */
+export function tracesIterations(): boolean {
+  return (R[EFLAGS] & F_TF) !== 0 || monitorTrapFlag();
+}
+
+/** Elements left by rCX, at most what one execution may handle. */
 export function repeatBudget(p: number): number {
   const size = recAddressSize(p);
   const count = size === 0 ? R16[4 * COUNT] : size === 2 && R[RCX + 1] !== 0 ? MAX_ELEMENTS : RU[RCX];
-  const most = R[EFLAGS] & F_TF || R[MODE] & MODE_STEP ? 1 : MAX_ELEMENTS;
+  const most = tracesIterations() ? 1 : MAX_ELEMENTS;
   return count < most ? count : most;
 }
 
@@ -38,11 +45,15 @@ export function advance(p: number, n: number, bytes: number): void {
   else addToRegister(n, size, bytes);
 }
 
-/** Takes `elements` from rCX. */
-export function countDown(p: number, elements: number): void {
+/**
+ * Takes `elements`, done just now, from rCX. Returns what is left of this execution's budget `left`: nothing after an iteration that met a data
+ * breakpoint.
+ */
+export function countDown(p: number, elements: number, left: number): number {
   const size = recAddressSize(p);
   if (size === 0) R16[4 * COUNT] -= elements;
   else addToRegister(COUNT, size, -elements);
+  return R[PENDING_DB] !== 0 ? 0 : left - elements;
 }
 
 function addToRegister(n: number, size: number, delta: number): void {
@@ -61,7 +72,9 @@ export function resumeUnlessDone(p: number): void {
   const codeSize = R[MODE] & MODE_SIZE_MASK;
   R[RIP] = codeSize === 0 && start < 0 ? start & 0xffff : start;
   if (codeSize === 2 && start >>> 0 > next >>> 0) R[RIP + 1] -= 1;
+  setResumeFlagBetweenIterations();
 }
+
 
 function offsetLo(p: number, n: number): number {
   return recAddressSize(p) === 0 ? R16[4 * n] : R[2 * n];

@@ -2,7 +2,7 @@
  * MOVS, CMPS, SCAS, LODS, STOS with REP, REPE and REPNE (SDM 2A, 2B). INS and OUTS are with the I/O instructions.
  *
  * One execution handles many elements, and runs within a page of plain RAM go through copyWithin and fill. It ends early after 65536 elements
- * (one under single-step) with RIP back on the instruction, so that events come in between as on hardware. A fault leaves the
+ * (one while something traces) with RIP back on the instruction, so that events come in between as on hardware. A fault leaves the
  * elements before it done: rCX, rSI and rDI say so. CMPS and SCAS change flags only when they end or pause, so that
  * a fault leaves the flags of the instruction's start.
  */
@@ -79,8 +79,7 @@ function movs(p: number, bytes: number): void {
     mayRun = true;
     advance(p, SOURCE, step * bytes * n);
     advance(p, DESTINATION, step * bytes * n);
-    countDown(p, n);
-    left -= n;
+    left = countDown(p, n, left);
   }
   resumeUnlessDone(p);
 }
@@ -131,8 +130,7 @@ function stos(p: number, bytes: number): void {
     }
     mayRun = true;
     advance(p, DESTINATION, step * bytes * n);
-    countDown(p, n);
-    left -= n;
+    left = countDown(p, n, left);
   }
   resumeUnlessDone(p);
 }
@@ -152,10 +150,10 @@ function lods(p: number, bytes: number): void {
     advance(p, SOURCE, step * bytes);
     return;
   }
-  for (let left = repeatBudget(p); left > 0; left--) {
+  for (let left = repeatBudget(p); left > 0;) {
     loadAccumulator(p, bytes);
     advance(p, SOURCE, step * bytes);
-    countDown(p, 1);
+    left = countDown(p, 1, left);
   }
   resumeUnlessDone(p);
 }
@@ -256,8 +254,7 @@ function compare(p: number, bytes: number, scan: boolean): void {
     going = pairEqual() === wanted;
     if (!scan) advance(p, SOURCE, step * bytes * n);
     advance(p, DESTINATION, step * bytes * n);
-    if (repeat !== 0) countDown(p, n);
-    left -= n;
+    left = repeat !== 0 ? countDown(p, n, left) : 0;
   }
   setPairFlags(bytes);
   if (repeat !== 0 && going) resumeUnlessDone(p);

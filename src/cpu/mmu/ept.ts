@@ -3,14 +3,13 @@
  * misconfigurations. Memory types are checked but have no effect. Left out: page-modification logging, sub-page permissions,
  * supervisor shadow stacks, #VE.
  */
-import { R, VCPU } from '../state';
 import { FK_VM_EXIT, abandon } from '../fault';
 import { EXIT_REASON_EPT_MISCONFIG, EXIT_REASON_EPT_VIOLATION } from '../../vmx/exit-reasons';
 import { setPendingEptExit } from '../../vmx/intercepts';
 import { mem32, ramPages } from './memory';
 import { PHYSICAL_WIDTH, pageCode } from './physical';
 import { CACHED_DIRTY, GPA_CACHE, gpaCacheIndex, gpaCacheSlot } from './ept-cache';
-import { ACTIVE, APIC_ACCESS_PAGE, MAX_VCPUS, activateContext, dropFaultingPage, flushAll, resumeContext } from './tlb';
+import { ACTIVE, APIC_ACCESS_PAGE, dropFaultingPage } from './tlb';
 import { PAGE_HAS_CODE, invalidateCode } from '../engine/blocks';
 
 /** Rights in EPT entries, and what an access needs. */
@@ -22,13 +21,8 @@ export const FOR_PDPTE_LOAD = 0, FOR_PAGE_WALK = 0x80, FOR_FINAL_ACCESS = 0x180;
 /** Optional features; they must agree with IA32_VMX_EPT_VPID_CAP. */
 export const eptCapabilities = { executeOnly: false, page1G: false };
 
-// Per logical processor: EPTP in use.
-const E_ENABLED = 0, E_LO = 1, E_HI = 2, E_APIC_PAGE = 3;
-const vcpuState = new Int32Array(MAX_VCPUS * 4);
-for (let v = 0; v < MAX_VCPUS; v++) vcpuState[v * 4 + E_APIC_PAGE] = -1;
-
 /**
- * State of the running processor: [0] 1 while guest-physical addresses go through EPT; [1], [2] EPTP; [3] word offset of its slot in GPA_CACHE;
+ * State of the running processor, set anew whenever another one runs (vmx/translation.ts): [0] 1 while guest-physical addresses go through EPT; [1], [2] EPTP; [3] word offset of its slot in GPA_CACHE;
  * [4] 1 if accessed and dirty flags are on.
  */
 export const EPT = new Int32Array(5);
@@ -45,17 +39,16 @@ export const HOST_PAGE = 0, RIGHTS = 1, LINEAR_LO = 2, LINEAR_HI = 3;
 
 /** Turns EPT on for the running logical processor. The TLB context is chosen apart, by activateContext. */
 export function setEptp(lo: number, hi: number): void {
-  const v = R[VCPU] * 4;
-  vcpuState[v + E_ENABLED] = 1;
-  vcpuState[v + E_LO] = lo;
-  vcpuState[v + E_HI] = hi;
-  loadState();
+  EPT[EPT_ENABLED] = 1;
+  EPT[EPTP_LO] = lo;
+  EPT[EPTP_HI] = hi;
+  EPT[ACCESS_DIRTY] = (lo >> 6) & 1;
+  EPT[CACHE_SLOT] = gpaCacheSlot(ep4taOf(lo, hi));
 }
 
 /** Turns EPT off: guest-physical addresses are host-physical. */
 export function disableEpt(): void {
-  vcpuState[R[VCPU] * 4 + E_ENABLED] = 0;
-  loadState();
+  EPT[EPT_ENABLED] = 0;
 }
 
 export function eptEnabled(): boolean {
@@ -69,34 +62,7 @@ export function ep4taOf(eptpLo: number, eptpHi: number): number {
 
 /** Names the page (host-physical page number, -1 none) whose linear accesses are virtualised (SDM 3C 29.4); it is never in the TLB. */
 export function setApicAccessPage(hostPhysicalPage: number): void {
-  vcpuState[R[VCPU] * 4 + E_APIC_PAGE] = hostPhysicalPage;
-  loadState();
-}
-
-/** The processor in R was reset: no EPT, no APIC-access page, an empty TLB context of VPID 0. */
-export function resetMmu(): void {
-  const v = R[VCPU] * 4;
-  vcpuState[v + E_ENABLED] = 0;
-  vcpuState[v + E_APIC_PAGE] = -1;
-  loadState();
-  activateContext(0, -1, true);
-  flushAll();
-}
-
-/** After another logical processor's state was put into R: its EPT and TLB context become the active ones. */
-export function resumeVcpu(): void {
-  loadState();
-  resumeContext();
-}
-
-function loadState(): void {
-  const v = R[VCPU] * 4;
-  EPT[EPT_ENABLED] = vcpuState[v + E_ENABLED];
-  EPT[EPTP_LO] = vcpuState[v + E_LO];
-  EPT[EPTP_HI] = vcpuState[v + E_HI];
-  EPT[ACCESS_DIRTY] = (vcpuState[v + E_LO] >> 6) & 1;
-  ACTIVE[APIC_ACCESS_PAGE] = vcpuState[v + E_APIC_PAGE];
-  if (EPT[EPT_ENABLED]) EPT[CACHE_SLOT] = gpaCacheSlot(ep4taOf(EPT[EPTP_LO], EPT[EPTP_HI]));
+  ACTIVE[APIC_ACCESS_PAGE] = hostPhysicalPage;
 }
 
 /**

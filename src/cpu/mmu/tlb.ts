@@ -62,14 +62,6 @@ const key = new Int32Array(CONTEXTS * 8).fill(-1);
 const lastUse = new Float64Array(CONTEXTS);
 /** [0] activations so far. */
 const useClock = new Float64Array(1);
-/** Logical processors that can have contexts. */
-export const MAX_VCPUS = 32;
-/** Per logical processor, the tags it activated last: root, VPID, EP4TA. */
-const tagsOfVcpu = new Int32Array(MAX_VCPUS * 4);
-for (let v = 0; v < MAX_VCPUS; v++) {
-  tagsOfVcpu[v * 4] = 1;
-  tagsOfVcpu[v * 4 + 2] = -1;
-}
 /** [0] the context in use, [1] the word offset of its supervisor data bank, [2] host-physical page that is the APIC-access page, -1 none. */
 export const ACTIVE = new Int32Array([0, 0, -1]);
 const ACTIVE_CONTEXT = 0;
@@ -86,9 +78,6 @@ for (let c = 0; c < CONTEXTS; c++) generation[c] = ++lastGeneration[0];
  */
 export function activateContext(vpid: number, ep4ta: number, root: boolean): number {
   const vcpu = R[VCPU], rootKey = root ? 1 : 0, pcid = currentPcid();
-  tagsOfVcpu[vcpu * 4] = rootKey;
-  tagsOfVcpu[vcpu * 4 + 1] = vpid;
-  tagsOfVcpu[vcpu * 4 + 2] = ep4ta;
   useClock[0]++;
   let victim = 0, found = -1;
   for (let c = 0; c < CONTEXTS; c++) {
@@ -117,12 +106,6 @@ export function activateContext(vpid: number, ep4ta: number, root: boolean): num
   ACTIVE[ACTIVE_CONTEXT] = found;
   ACTIVE[ACTIVE_BANK] = found * CONTEXT_WORDS;
   return ACTIVE[ACTIVE_BANK];
-}
-
-/** After another logical processor's state was put into R: its context becomes the active one. */
-export function resumeContext(): void {
-  const t = R[VCPU] * 4;
-  activateContext(tagsOfVcpu[t + 1], tagsOfVcpu[t + 2], tagsOfVcpu[t] === 1);
 }
 
 /** After CR3 or CR4.PCIDE changed: makes the context of the current PCID active (other tags stay). */

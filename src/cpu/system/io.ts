@@ -3,14 +3,17 @@
  * instruction, so that interrupts come in between.
  */
 import {
-  R, R16, R8, BUD, RAX, RCX, RDX, RSI, RDI, LA, CPL, CR0, CR0_PE, EFLAGS, F_DF, F_TF, F_VM, ES, CODE64, FS, SEG_BASE,
+  R, R16, R8, BUD, RAX, RCX, RDX, RSI, RDI, LA, CPL, CR0, CR0_PE, EFLAGS, F_DF, F_VM, ES, CODE64, FS, SEG_BASE,
 } from '../state';
 import type { Handler } from '../record';
 import { recAddressSize, recImmediate, recOperandSize, recRepeat, recSegment } from '../record';
+import { noteIoBreakpoints } from '../breakpoints';
 import { raiseGp } from '../fault';
+import { tracesIterations } from '../integer/string-operands';
 import { checkCanonical, segmentAddress, setReg32 } from '../operands';
 import { load16, load32, load8, probeWrite, store16, store32, store8 } from '../mmu/access';
 import { platform } from '../platform';
+import { setResumeFlagBetweenIterations } from '../resume-flag';
 import { rewindToInstruction } from '../rip';
 import { iopl } from '../rflags';
 import { ioBitmapAllows } from '../tss';
@@ -36,6 +39,7 @@ function input(p: number, port: number, size: number, isImmediate: boolean): voi
   checkIoPermission(port, size);
   if (isGuest() && interceptIo(port, size, true, false, false, isImmediate, p)) return;
   const value = platform.readPort(port, size);
+  noteIoBreakpoints(port, size);
   if (size === 1) R8[8 * RAX] = value;
   else if (size === 2) R16[4 * RAX] = value;
   else setReg32(0, value);
@@ -46,6 +50,7 @@ function output(p: number, port: number, size: number, isImmediate: boolean): vo
   if (isGuest() && interceptIo(port, size, false, false, false, isImmediate, p)) return;
   const eax = R[RAX];
   platform.writePort(port, size, size === 1 ? eax & 0xff : size === 2 ? eax & 0xffff : eax);
+  noteIoBreakpoints(port, size);
 }
 
 function dxPort(): number {
@@ -118,7 +123,7 @@ function outsElement(port: number, size: number, addressSize: number, segment: n
 function stringIo(p: number, size: number, isIn: boolean): void {
   const port = dxPort(), addressSize = recAddressSize(p), repeated = recRepeat(p) !== 0;
   checkIoPermission(port, size);
-  const most = R[EFLAGS] & F_TF ? 1 : MAX_ELEMENTS;
+  const most = tracesIterations() ? 1 : MAX_ELEMENTS;
   const count = repeated ? elementsLeft(addressSize, most) : 1;
   if (count === 0) return;
   const segment = isIn ? ES : recSegment(p), index = isIn ? RDI : RSI;
@@ -130,6 +135,7 @@ function stringIo(p: number, size: number, isIn: boolean): void {
   for (let done = 0; done < count; done++) {
     if (isIn) insElement(port, size, addressSize);
     else outsElement(port, size, addressSize, segment);
+    noteIoBreakpoints(port, size);
     advance(index, addressSize, step);
     if (repeated) {
       advance(RCX, addressSize, -1);
@@ -137,7 +143,10 @@ function stringIo(p: number, size: number, isIn: boolean): void {
       if (R[BUD] <= 0) break;
     }
   }
-  if (repeated && elementsLeft(addressSize, 1) !== 0) rewindToInstruction();
+  if (repeated && elementsLeft(addressSize, 1) !== 0) {
+    rewindToInstruction();
+    setResumeFlagBetweenIterations();
+  }
 }
 
 export const ioHandlers: Record<string, Handler> = {

@@ -13,6 +13,7 @@ import { endSliceNow } from '../clock';
 import { CPUID_RESULT, cpuid } from '../cpuid';
 import { msrValue, readMsr, writeMsr } from '../msr';
 import { hasFeature } from '../features';
+import { noteSpinning } from '../turn';
 import { interceptMsr, interceptSimple, tscWordsForGuest } from '../../vmx/intercepts';
 import { rdtscpEnabled } from '../../vmx/controls';
 import {
@@ -91,7 +92,8 @@ function hlt(p: number): void {
 }
 
 function pause(p: number): void {
-  if (isGuest()) interceptSimple(EXIT_REASON_PAUSE, p);
+  if (isGuest() && interceptSimple(EXIT_REASON_PAUSE, p)) return;
+  noteSpinning();
 }
 
 function invd(p: number): void {

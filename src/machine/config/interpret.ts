@@ -85,8 +85,7 @@ function readVcpus(keys: KeyReader): number {
   const most = keys.integer('maxvcpus', 1, 4096);
   if (most !== undefined && most < vcpus) keys.fail('maxvcpus', `${most} is less than vcpus (${vcpus})`);
   if (most !== undefined && most > vcpus) keys.warn('maxvcpus', `CPUs cannot be added: the machine has ${vcpus}`);
-  if (vcpus > 1) keys.warn('vcpus', 'more than one CPU is not supported yet: the machine has 1');
-  return 1;
+  return vcpus;
 }
 
 function readCpuid(keys: KeyReader): MachineConfig['cpuid'] {

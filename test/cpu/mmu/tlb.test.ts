@@ -7,7 +7,6 @@ import { CR3, CR4, CR4_PCIDE, CR4_PGE, R, VCPU } from '../../../src/cpu/state';
 import { load32, store32 } from '../../../src/cpu/mmu/access';
 import { translateFetch } from '../../../src/cpu/mmu/slow';
 import { physWrite32, physWrite64 } from '../../../src/cpu/mmu/physical';
-import { eptEnabled, resetMmu, resumeVcpu, setEptp } from '../../../src/cpu/mmu/ept';
 import {
   activateContext, contextGeneration, flushAll, flushEverything, flushNonGlobal, flushPage, flushVpid0, inveptSingle, invvpidAddress, invvpidAll,
   invvpidSingle, invvpidSingleRetainingGlobals, protectCodePage, T, bankFor, USER_BANK_OFFSET,
@@ -190,33 +189,15 @@ describe('contexts', () => {
   it('logical processors do not share translations', () => {
     expect(local()).toBe(OLD_LOCAL);
     R[VCPU] = 1;
-    resumeVcpu();
+    activateContext(0, -1, true);
     refresh();
     swap();
     expect(local()).toBe(NEW_LOCAL);
     flushAll();
     R[VCPU] = 0;
-    resumeVcpu();
+    activateContext(0, -1, true);
     refresh();
     expect(local()).toBe(OLD_LOCAL);
-  });
-
-  it('a processor that is reset starts with an empty context and no EPT', () => {
-    expect(local()).toBe(OLD_LOCAL);
-    swap();
-    R[VCPU] = 1;
-    setEptp(0x10000, 0);
-    resetMmu();
-    refresh();
-    expect(eptEnabled()).toBe(false);
-    expect(local()).toBe(NEW_LOCAL);
-    R[VCPU] = 0;
-    resumeVcpu();
-    refresh();
-    expect(local()).toBe(OLD_LOCAL);
-    resetMmu();
-    refresh();
-    expect(local()).toBe(NEW_LOCAL);
   });
 
   it('PCIDs have contexts of their own', () => {
