@@ -25,10 +25,11 @@ export function effectiveOffset(p: number): void {
       lo = (b + disp) | 0;
       hi = (R[2 * base + 1] + hi + (lo >>> 0 < disp >>> 0 ? 1 : 0)) | 0;
     } else if (base === 17) {
+      // Counted from the next instruction, whose distance from the page's start may take the sum beyond 31 bits.
       const next = (INFO[p] & 4095) + recLength(p) + disp;
       const b = R[IPB];
       lo = (b + next) | 0;
-      hi = (R[IPB + 1] + (next >> 31) + (lo >>> 0 < next >>> 0 ? 1 : 0)) | 0;
+      hi = (R[IPB + 1] + (next < 0 ? -1 : 0) + (lo >>> 0 < next >>> 0 ? 1 : 0)) | 0;
     }
     if (index < 16) {
       const scale = recScale(p), xl = R[2 * index];
@@ -110,6 +111,17 @@ export function memoryAddress(p: number, bytes: number, write: boolean): void {
   const segment = recSegment(p);
   segmentAddress(segment, R[EAT], R[EAT + 1], bytes, write);
   if ((R[MODE] & MODE_SIZE_MASK) === 2) checkCanonical(segment, R[LA], R[LA + 1], bytes);
+}
+
+/**
+ * #GP(0) in 64-bit code if the memory operand is not 16-byte aligned. Called before memoryAddress(): processors look at the alignment that an
+ * instruction demands before the canonical form, so it is #GP(0) even where a non-canonical address would be #SS(0).
+ */
+export function requireAligned16(p: number): void {
+  if ((R[MODE] & MODE_SIZE_MASK) !== 2) return;
+  effectiveOffset(p);
+  const segment = recSegment(p);
+  if (((R[EAT] + (segment >= FS ? R[SEG_BASE + 2 * segment] : 0)) & 15) !== 0) raiseError(X_GP, 0);
 }
 
 /** Raises #SS(0) or #GP(0) when the first or last byte of a 64-bit linear address range is not canonical (48 bits). */

@@ -131,6 +131,10 @@ function recover(): void {
     R[RIP] = lo;
     R[RIP + 1] = R[CODE64] !== 0 ? (R[IPB + 1] + (lo >>> 0 < base >>> 0 ? 1 : 0)) | 0 : 0;
     R[BUD] = R[BUD] + (info >>> 12) - (kind === FK_EXCEPTION || kind === FK_VM_EXIT ? 1 : 0);
+  } else if (kind === FK_EXCEPTION && R[BUD] <= 0) {
+    // The fetch of what follows the slice's last instruction: that instruction's trap and pending events come first.
+    R[FAULT_KIND] = 0;
+    return;
   } else if (kind === FK_EXCEPTION || kind === FK_VM_EXIT) R[BUD] = R[BUD] - 1;
   if (kind === FK_EXCEPTION) handleFault();
   else if (kind === FK_VM_EXIT) performPendingExit();
@@ -153,7 +157,7 @@ function sample(P: number): void {
   samples++;
   const window = (samples / WINDOW_SAMPLES) | 0;
   const word = C[P - 7];
-  const count = word >> 8 === window ? (word & 255) + 1 : 1;
+  const count = word >> 8 === window ? Math.min(255,(word & 255) + 1) : 1;
   C[P - 7] = (window << 8) | count;
   if (count >= HOT_SAMPLES && (C[P] & 1023) !== KIND_REGION) {
     C[P - 7] = (window + 1) << 8;

@@ -18,5 +18,7 @@ export function store64(lo: number, _hi: number, valueLo: number, valueHi: numbe
   view.setInt32(lo, valueLo, true);
   view.setInt32(lo + 4, valueHi, true);
 }
+export function checkAlignment(): void {}
+export function probeOperand(): void {}
 export function probeRead(): void {}
 export function probeWrite(): void {}

@@ -35,8 +35,10 @@ export interface FuzzOptions {
 export interface FuzzResult {
   readonly cases: number;
   readonly failures: string[];
-  /** Executions per row that completed, by row index of the opcode table, and how cases ended, by kind. */
-  readonly executed: Map<number, number>;
+  /** Executions per row that completed and that raised an exception, by row index of the opcode table. */
+  readonly completed: Map<number, number>;
+  readonly faulted: Map<number, number>;
+  /** How cases ended, by kind. */
   readonly kinds: Map<number, number>;
 }
 
@@ -47,6 +49,10 @@ function makePattern(rng: Rng): Uint8Array<ArrayBuffer> {
   for (let at = 0; at < pattern.length; at += 16) putVector(rng, view, at);
   putStatePage(rng, view, STATE_PAGE * PAGE);
   return pattern;
+}
+
+function count1(map: Map<number, number>, key: number): void {
+  map.set(key, (map.get(key) ?? 0) + 1);
 }
 
 /** A case as text: code, initial state, differences. */
@@ -84,7 +90,7 @@ export async function fuzz(program: string, options: FuzzOptions): Promise<FuzzR
   createUserCpu(layout);
   const generator = new CaseGenerator(layout, options.only), rng = new Rng();
   const runner = new NativeRunner(program, options.bits);
-  const failures: string[] = [], executed = new Map<number, number>(), kinds = new Map<number, number>();
+  const failures: string[] = [], completed = new Map<number, number>(), faulted = new Map<number, number>(), kinds = new Map<number, number>();
   const first = options.first ?? 0;
   let done = 0;
   while (done < options.count && failures.length < options.maxFailures) {
@@ -96,21 +102,23 @@ export async function fuzz(program: string, options: FuzzOptions): Promise<FuzzR
     for (let i = 0; i < count; i++) plans.push(generator.make(rng.start(options.seed, start + i), cases, i * CASE_BYTES, start + i));
     const native = runner.run(pattern, cases, count);
     setPattern(pattern);
+    const patternView = new DataView(pattern.buffer);
     const host = await native;
     let at = 0;
     for (let i = 0; i < count; i++) {
       const view = new DataView(cases.buffer, i * CASE_BYTES);
       const plan = plans[i], linear = Number(view.getBigUint64(CASE_TARGET, true));
       const kind = host.readUInt32LE(at + REPLY_KIND);
-      kinds.set(kind, (kinds.get(kind) ?? 0) + 1);
+      count1(kinds, kind);
       const ended = kind === KIND_EXIT ? plan.starts.length - 1 : endIndex(plan, Number(host.readBigUInt64LE(at + REPLY_RIP)) - linear);
-      for (let n = 0; n < ended; n++) if (plan.rows[n] >= 0) executed.set(plan.rows[n], (executed.get(plan.rows[n]) ?? 0) + 1);
+      for (let n = 0; n < ended; n++) if (plan.rows[n] >= 0) count1(completed, plan.rows[n]);
+      if (kind !== KIND_EXIT && ended >= 0 && plan.rows[ended] >= 0) count1(faulted, plan.rows[ended]);
       const share = (start + i) % 8;
       const manners: Manner[] = share === 0 ? ['blocks', 'blocks'] : share < 3 ? ['stepped', 'blocks'] : ['blocks'];
       for (const [turn, manner] of manners.entries()) {
         if (turn === 0 || plan.selfModifying) placeCode(cases, i * CASE_BYTES);
         const outcome = runUserCase(cases, i * CASE_BYTES, manner);
-        const found = compareOutcomes(layout, plan, linear, host, at, outcome);
+        const found = compareOutcomes(layout, plan, linear, host, at, outcome, patternView);
         if (found.length > 0) {
           if (failures.length < options.maxFailures) failures.push(describeFailure(layout, plan, cases, i * CASE_BYTES, pattern, turn === 0 ? manner : `${manner}, again`, start + i, found));
           break;
@@ -122,12 +130,20 @@ export async function fuzz(program: string, options: FuzzOptions): Promise<FuzzR
     options.progress?.(done, failures.length);
   }
   runner.close();
-  return { cases: done, failures, executed, kinds };
+  return { cases: done, failures, completed, faulted, kinds };
 }
 
-/** Rows by number of completed executions, rarest first. */
-export function coverage(result: FuzzResult, bits: Bits): { name: string; count: number }[] {
-  return rowsFor(bits).map((info) => ({ name: info.name, count: result.executed.get(info.index) ?? 0 })).sort((a, b) => a.count - b.count);
+export interface RowCoverage {
+  readonly name: string;
+  readonly completed: number;
+  readonly faulted: number;
+}
+
+/** Rows by number of executions, rarest first. */
+export function coverage(result: FuzzResult, bits: Bits): RowCoverage[] {
+  return rowsFor(bits)
+    .map((info) => ({ name: info.name, completed: result.completed.get(info.index) ?? 0, faulted: result.faulted.get(info.index) ?? 0 }))
+    .sort((a, b) => a.completed + a.faulted - b.completed - b.faulted);
 }
 
 export { ROWS, kindName };

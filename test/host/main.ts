@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { buildNativeRunner } from './native';
 import { coverage, fuzz, kindName } from './fuzz';
+import type { RowCoverage } from './fuzz';
 import { excludedRows } from './random-rows';
 import type { Bits } from './user-layout';
 
@@ -15,7 +16,7 @@ const HELP = `Random user-mode instruction sequences, on this machine's processo
   --only NAMES    concentrate on these mnemonics or handler keys, separated by commas
   --first N       start at case N; with --count 1: that case again
   --failures N    stop after so many sequences with differences (default 20)
-  --coverage      list every row with its number of completed executions
+  --coverage      list every row with its numbers of completed and of refused executions
 `;
 
 const { values } = parseArgs({
@@ -41,12 +42,14 @@ async function runMode(program: string, bits: Bits): Promise<boolean> {
   const rows = coverage(result, bits), seconds = (Date.now() - started) / 1000;
   const kinds = [...result.kinds].sort((a, b) => b[1] - a[1]).map(([kind, count]) => `${kindName(kind)} ${count}`).join(', ');
   process.stdout.write(`${bits}-bit: ${result.cases} sequences in ${seconds.toFixed(1)} s, ${result.failures.length} with differences\n  ended by ${kinds}\n`);
-  const never = rows.filter((row) => row.count === 0);
   if (values.only === undefined) {
-    process.stdout.write(`  ${rows.length} rows, ${rows.length - never.length} completed at least once, half of them ${rows[rows.length >> 1].count} times or more\n`);
-    process.stdout.write(`  never completed: ${never.slice(0, 60).map((row) => row.name).join('; ') || 'none'}\n`);
+    const total = (row: RowCoverage): number => row.completed + row.faulted;
+    const never = rows.filter((row) => total(row) === 0), onlyFaults = rows.filter((row) => row.completed === 0 && row.faulted > 0);
+    process.stdout.write(`  ${rows.length} rows, each executed at least ${total(rows[0])} times, half of them ${total(rows[rows.length >> 1])} times or more\n`);
+    if (never.length > 0) process.stdout.write(`  never executed (${never.length}): ${never.slice(0, 60).map((row) => row.name).join('; ')}\n`);
+    process.stdout.write(`  only ever refused: ${onlyFaults.map((row) => row.name.replace(/ \[.*/, '')).join('; ') || 'none'}\n`);
   }
-  if (values.coverage) for (const row of rows) process.stdout.write(`  ${String(row.count).padStart(8)}  ${row.name}\n`);
+  if (values.coverage) for (const row of rows) process.stdout.write(`  ${String(row.completed).padStart(8)} ${String(row.faulted).padStart(8)}  ${row.name}\n`);
   return result.failures.length === 0;
 }
 

@@ -131,7 +131,7 @@ static long call6(long n, long a, long b, long c, long d, long e, long f) {
 }
 enum { SYS_read = 0, SYS_write = 1, SYS_mmap = 9, SYS_sigaction = 13, SYS_setitimer = 38, SYS_sigaltstack = 131, SYS_modify_ldt = 154,
   SYS_arch_prctl = 158, SYS_exit_group = 231, SYS_memfd = 319, SYS_ftruncate = 77 };
-enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 16, MAP_ANONYMOUS = 32, ARCH_SET_GS = 0x1001 };
+enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 16, MAP_ANONYMOUS = 32, MAP_POPULATE = 0x8000, ARCH_SET_GS = 0x1001 };
 
 static __attribute__((noreturn)) void die(const char *why) {
   size_t length = 0;
@@ -256,7 +256,7 @@ static void install(void) {
   pattern = map(0, setup.pattern_pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   for (uint32_t n = 0; n < setup.areas; n++) {
     const struct area *area = &setup.area[n];
-    map(area->linear, area->pages * PAGE, (int)area->protection, MAP_SHARED | MAP_FIXED, file, area->first_page * PAGE);
+    map(area->linear, area->pages * PAGE, (int)area->protection, MAP_SHARED | MAP_FIXED | MAP_POPULATE, file, area->first_page * PAGE);
   }
   uint8_t *stub = map(setup.stub, 2 * PAGE, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
   copy(stub, stub_begin, (size_t)(stub_end - stub_begin));

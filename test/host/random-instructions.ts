@@ -40,12 +40,16 @@ interface Pointer {
 }
 
 const SELECTORS = [0x2b, 0x2b, 0x2b, 0x28, 0, 3, 1, 0x23, 0x33, 0x10, 0x18, 7, 0x0f, 0x83, 0xffff];
+/** For segment loads: null selectors without RPL, which a timer interrupt would clear. */
+const LOADABLE = SELECTORS.filter((selector) => selector === 0 || selector > 3);
 const RAX = 0, RCX = 1, RDX = 2, RBX = 3, RSP = 4, RBP = 5, RSI = 6, RDI = 7;
 const MAX_CODE = CASE_CODE_BYTES - 48;
 /** Rows of the x87 that store instruction and data pointers. */
 const POINTER_STORES = new Set(['fnstenv', 'fnsave', 'fxsave', 'fxsave64']);
 const STATE_LOADS = new Set(['fldenv', 'frstor', 'fxrstor', 'fxrstor64', 'fldcw', 'ldmxcsr', 'fbld']);
 const READS_STATUS_WORD = new Set(['fnstsw', 'fnstenv', 'fnsave', 'fxsave', 'fxsave64']);
+/** Undefined beyond an interval around 0. */
+const IN_DOMAIN_ONLY = new Set(['f2xm1', 'fyl2xp1']);
 /** 128-bit memory operands without alignment check. */
 const UNALIGNED = /^(movup[sd]|movdqu|lddqu|pcmp[ei]str[im])$/;
 const BRANCHES_SHORT = new Set(['loop', 'loope', 'loopne', 'jrcxz']);
@@ -77,11 +81,18 @@ export class CaseGenerator {
   private hot: number[] = [];
   private undefined = 0;
   private merges: number[] = [];
+  /** Boundaries before this index have merged the undefined flags of the branches that lead there. */
+  private merged = 0;
+  private targetable: boolean[] = [];
+  /** The instruction at hand belongs with the one before. */
+  private prepared = false;
   private fixups: { position: number; size: number; next: number; target: number; absolute: boolean; patch: boolean }[] = [];
   private patches = 0;
   private written: { gpr: number } = { gpr: 0 };
   private segmentsChanged = false;
   private mayUnmaskInvalid = false;
+  private x87Used = false;
+  private inLoop = false;
   private stringy = false;
 
   // --- The instruction in the making ---
@@ -130,6 +141,10 @@ export class CaseGenerator {
     this.length = 0;
     this.fixups = [];
     this.merges = [];
+    this.merged = 0;
+    this.targetable = [];
+    this.prepared = false;
+    this.x87Used = false;
     this.patches = 0;
     this.undefined = 0;
     this.written.gpr = 0;
@@ -222,11 +237,14 @@ export class CaseGenerator {
       return;
     }
     const loopCount = this.only === undefined && rng.chance(8) ? 2 + rng.below(5) : 0;
+    this.inLoop = loopCount > 0;
     const loopStart = this.length;
     const loopSlot = loopCount === 0 ? -1 : this.loopSlot(loopCount);
     for (let i = 0; i < count && this.length < MAX_CODE; i++) {
-      if (this.only === undefined && style < 14 && rng.chance(7)) this.branchTemplate();
-      else {
+      if (this.only === undefined && style < 14 && rng.chance(7)) {
+        this.branchTemplate();
+        this.prepared = false;
+      } else {
         const info = this.chooseRow(style, loopCount > 0);
         this.emitRow(info);
         if (info.approximate !== '') break;
@@ -238,18 +256,19 @@ export class CaseGenerator {
   private chooseRow(style: number, inLoop: boolean): RowInfo {
     const rng = this.rng;
     let unknown = this.undefined;
-    for (let n = this.plan.starts.length; n < this.merges.length; n++) unknown |= this.merges[n] ?? 0;
+    for (let n = this.merged; n < this.merges.length; n++) unknown |= this.merges[n] ?? 0;
     for (let tries = 0; ; tries++) {
       let list: readonly RowInfo[];
-      if (this.only !== undefined && (tries > 50 || rng.chance(70))) list = this.only;
+      if (this.only !== undefined && tries < 50 && rng.chance(70)) list = this.only;
       else if (style < 8) list = this.byFamily.integer;
       else if (style < 11) list = this.byFamily.sse;
       else if (style < 13) list = this.byFamily.x87;
       else if (style < 14) list = this.byFamily.mmx;
-      else if (style < 15) list = this.byFamily.system;
+      else if (style < 15 && !inLoop) list = this.byFamily.system;
       else list = this.rows;
       const info = rng.pick(list);
       if ((info.reads & unknown) !== 0) continue;
+      if (IN_DOMAIN_ONLY.has(info.row.mnemonic) && this.x87Used) continue;
       if (inLoop && (info.approximate !== '' || info.family === 'system')) continue;
       if (tries < 30 && !this.suitable(info)) continue;
       return info;
@@ -268,19 +287,25 @@ export class CaseGenerator {
     return true;
   }
 
-  /** Marks the start of an instruction; returns whether the undefined flags were merged. */
+  /** Marks the start of an instruction. */
   private begin(rowIndex: number): void {
-    const boundary = this.plan.starts.length;
-    this.undefined |= this.merges[boundary] ?? 0;
+    // Branches lead only to where a prepared instruction begins, not past its preparation.
+    this.targetable.push(!this.prepared);
+    if (!this.prepared) this.mergeBranches();
     this.plan.starts.push(this.length);
     this.plan.rows.push(rowIndex);
     this.plan.undefinedBefore.push(this.undefined);
   }
 
+  /** Flags that a branch to this boundary brings undefined. */
+  private mergeBranches(): void {
+    for (; this.merged <= this.plan.starts.length; this.merged++) this.undefined |= this.merges[this.merged] ?? 0;
+  }
+
   private finish(): void {
     const view = this.view;
     const boundary = this.plan.starts.length;
-    for (let n = boundary; n < this.merges.length; n++) this.undefined |= this.merges[n] ?? 0;
+    for (; this.merged < this.merges.length; this.merged++) this.undefined |= this.merges[this.merged] ?? 0;
     this.plan.starts.push(this.length);
     this.plan.rows.push(-1);
     this.plan.undefinedBefore.push(this.undefined);
@@ -288,7 +313,9 @@ export class CaseGenerator {
     this.byte(0xe9);
     this.int32(this.layout.exit - (this.codeLinear + this.length + 4));
     for (const fixup of this.fixups) {
-      const offset = fixup.target >= boundary ? end : this.plan.starts[fixup.target];
+      let target = fixup.target;
+      while (target < boundary && !this.targetable[target]) target++;
+      const offset = target >= boundary ? end : this.plan.starts[target];
       const address = this.codeLinear + offset;
       if (!fixup.absolute) {
         const relative = offset - fixup.next;
@@ -341,6 +368,7 @@ export class CaseGenerator {
   /** mov reg32, imm32 */
   private loadConstant(reg: number, value: number): void {
     this.begin(-1);
+    this.prepared = true;
     if (reg >= 8) this.byte(0x41);
     this.byte(0xb8 + (reg & 7));
     this.int32(value);
@@ -349,6 +377,7 @@ export class CaseGenerator {
   /** mov reg, address of an instruction boundary */
   private loadBoundary(reg: number, target: number): void {
     this.begin(-1);
+    this.prepared = true;
     if (this.is64) this.byte(reg >= 8 ? 0x49 : 0x48);
     this.byte(0xb8 + (reg & 7));
     this.absolute(target, this.is64 ? 8 : 4);
@@ -356,6 +385,7 @@ export class CaseGenerator {
 
   private pushConstant(value: number): void {
     this.begin(-1);
+    this.prepared = true;
     this.byte(0x68);
     this.int32(value);
   }
@@ -387,6 +417,7 @@ export class CaseGenerator {
   private branchTemplate(): void {
     const rng = this.rng;
     const kind = rng.below(this.is64 ? 8 : 11);
+    this.mergeBranches();
     const merge = (target: number): number => {
       this.merges[target] = (this.merges[target] ?? 0) | this.undefined;
       return target;
@@ -447,6 +478,7 @@ export class CaseGenerator {
         const target = merge(this.laterBoundary(6));
         if (this.is64) {
           this.begin(-1);
+          this.prepared = true;
           this.bytes(0x6a, 0x2b);
           this.begin(-1);
           this.byte(0x54);
@@ -505,7 +537,7 @@ export class CaseGenerator {
     this.int32(counter);
     this.byte(1);
     this.undefined = 0;
-    this.begin(-1);
+    // Not a boundary of its own: a branch that skips the subtraction would never end.
     this.bytes(0x0f, 0x85);
     this.int32(start - (this.length + 4));
   }
@@ -573,6 +605,7 @@ export class CaseGenerator {
         else {
           // cqo / cdq
           this.begin(-1);
+          this.prepared = true;
           if (this.is64) this.byte(0x48);
           this.byte(0x99);
         }
@@ -581,10 +614,10 @@ export class CaseGenerator {
         if (rng.chance(90)) this.pushConstant(this.randomFlags());
         return;
       case 'mov':
-        if (row.operands[0] === 'Sw') this.loadConstant(RAX, rng.pick(SELECTORS));
+        if (row.operands[0] === 'Sw') this.loadConstant(RAX, rng.pick(LOADABLE));
         return;
       case 'pop':
-        if (/^[CDEFGS]S$/.test(row.operands[0]) && rng.chance(90)) this.pushConstant(rng.pick(SELECTORS));
+        if (/^[CDEFGS]S$/.test(row.operands[0]) && rng.chance(90)) this.pushConstant(rng.pick(LOADABLE));
         return;
       case 'verr': case 'verw': case 'lar': case 'lsl': case 'arpl':
         this.loadConstant(RAX, rng.pick(SELECTORS));
@@ -615,8 +648,8 @@ export class CaseGenerator {
       return;
     }
     let n = rng.below(10);
-    // A branch may lead past the instruction that loads CL, and 16-bit double shifts by more than 16 are undefined.
-    if (/^sh[lr]d$/.test(row.mnemonic) && row.operands[2] === 'CL' && this.merges.length > this.plan.starts.length - 1) n = 9;
+    // With a 16-bit operand AMD reads 32 bits of memory, Intel 16.
+    if (row.mnemonic === 'movsxd' && n < 3) n += 4;
     if (this.is64 && row.default64) {
       this.operandBits = n < 3 ? 16 : 64;
       if (n < 3) this.prefixes.push(0x66);
@@ -666,11 +699,13 @@ export class CaseGenerator {
     this.encode(info, immediates);
     this.updateFlags(info, count);
     this.afterwards(info);
+    this.prepared = false;
   }
 
   private immediateValue(info: RowInfo, token: string): number {
     const { row } = info, rng = this.rng;
-    if (token === 'Iw') return row.mnemonic === 'enter' ? 4 * rng.below(16) : rng.below(5) * 4;
+    // ENTER checks the alignment at the final stack pointer on AMD.
+    if (token === 'Iw') return row.mnemonic === 'enter' ? 8 * rng.below(8) : rng.below(5) * 4;
     if (row.mnemonic === 'enter') return rng.chance(60) ? 0 : rng.below(5);
     if (row.mnemonic === 'aam' || row.mnemonic === 'aad') return rng.chance(50) ? 10 : rng.below(256);
     if (row.mnemonic === 'int') return this.interruptVector();
@@ -784,10 +819,10 @@ export class CaseGenerator {
     else if (row.mnemonic === 'cmpxchg8b' && rng.chance(50)) this.patch(this.target, [...registerBytes(RAX, 4), ...registerBytes(RDX, 4)]);
     else if (row.mnemonic === 'cmpxchg16b' && rng.chance(50)) this.patch(this.target, [...registerBytes(RAX, 8), ...registerBytes(RDX, 8)]);
     else if (/^l[defgs]s$/.test(row.mnemonic)) {
-      const data = registerBytes(rng.below(8), this.operandBits / 8), selector = rng.pick(SELECTORS);
+      const data = registerBytes(rng.below(8), this.operandBits / 8), selector = rng.pick(LOADABLE);
       this.patch(this.target, [...data, selector & 255, selector >> 8]);
       this.segmentsChanged = true;
-    } else if (/^(verr|verw|lar|lsl|arpl)$/.test(row.mnemonic) || row.operands[0] === 'Sw') this.patch(this.target, [rng.pick(SELECTORS), 0]);
+    } else if (/^(verr|verw|lar|lsl|arpl)$/.test(row.mnemonic) || row.operands[0] === 'Sw') this.patch(this.target, [rng.pick(LOADABLE), 0]);
     else if (row.mnemonic === 'bound' && rng.chance(80)) {
       const size = this.operandBits / 8, low: number[] = [], high: number[] = [];
       for (let i = 0; i < size; i++) {
@@ -969,7 +1004,8 @@ export class CaseGenerator {
     const { row } = info, rng = this.rng;
     const memory = row.modrm !== MODRM_NONE && this.modrm < 0xc0;
     if (row.lock && memory && rng.chance(15)) this.prefixes.push(0xf0);
-    else if (rng.chance(0.3)) this.prefixes.push(0xf0);
+    // AMD does not refuse LOCK with VERR and VERW.
+    else if (rng.chance(0.3) && !/^ver[rw]$/.test(row.mnemonic)) this.prefixes.push(0xf0);
     if (row.repeat !== 0) {
       if (rng.chance(60)) this.prefixes.push(row.repeat === 2 && rng.chance(50) ? 0xf2 : 0xf3);
       if (rng.chance(6)) this.prefixes.push(0x67);
@@ -1071,6 +1107,12 @@ export class CaseGenerator {
 
   // --- Consequences ---
 
+  /** Brings the initial ST(0), if it is a number, below 2^(exponent - 3FFEh). */
+  private reduceTop(exponent: number): void {
+    const at = CASE_FX + 32 + 8, word = this.view.getUint16(at, true);
+    if ((word & 0x7fff) > exponent && (word & 0x7fff) !== 0x7fff) this.view.setUint16(at, (word & 0x8000) | (exponent - (word & 63)), true);
+  }
+
   private updateFlags(info: RowInfo, count: number): void {
     const { row } = info;
     const isShift = /^(shl|shr|sar)$/.test(row.mnemonic), isRotate = /^(rol|ror|rcl|rcr)$/.test(row.mnemonic), isDouble = /^sh[lr]d$/.test(row.mnemonic);
@@ -1093,7 +1135,7 @@ export class CaseGenerator {
     if (/^fu?comip?$/.test(row.mnemonic)) {
       // AMD leaves flags and C1 as they are when an unmasked invalid operation is found; Intel clears C1.
       this.plan.ignoreC1 = true;
-      if (this.mayUnmaskInvalid) {
+      if (this.mayUnmaskInvalid || this.inLoop) {
         this.undefined |= STATUS;
         return;
       }
@@ -1104,6 +1146,8 @@ export class CaseGenerator {
   private afterwards(info: RowInfo): void {
     const { row } = info;
     if (info.approximate !== '') this.plan.approximate = info.approximate;
+    if (IN_DOMAIN_ONLY.has(row.mnemonic)) this.reduceTop(row.mnemonic === 'f2xm1' ? 0x3ffe : 0x3ffc);
+    if (info.family === 'x87' || info.family === 'mmx') this.x87Used = true;
     if (row.mnemonic === 'pop' && /^[CDEFGS]S$/.test(row.operands[0])) this.segmentsChanged = true;
   }
 }

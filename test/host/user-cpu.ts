@@ -232,7 +232,8 @@ function storeState(): void {
     reply32[REPLY_GPR / 4 + 9] = mem32[frame + 1];
     reply16[REPLY_SELECTORS / 2 + 1] = mem32[frame + 2];
     const rip = (reply32[REPLY_RIP / 4] >>> 0) + (reply32[REPLY_RIP / 4 + 1] >>> 0) * 0x100000000;
-    const exited = vector === X_GP && rip === layout.exit;
+    // 32-bit code may also leave by the 64-bit entry of the stub.
+    const exited = vector === X_GP && rip >= layout.stub && rip < layout.stub + PAGE;
     reply32[REPLY_KIND / 4] = exited ? KIND_EXIT : vector;
     if (vector === X_PF) {
       reply32[REPLY_CR2 / 4] = R[CR2];

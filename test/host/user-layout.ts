@@ -59,8 +59,8 @@ const LAYOUT_64: Layout = {
     near: HIGH + 0x100000, far: HIGH + 0x100000000 - PAGE, low: 0x20000000, state: 0x20100000, stack: HIGH + 0x200000000 - PAGE,
     selfModifying: HIGH + 0x8000, code: HIGH - 2 * PAGE,
   }),
-  exit: HIGH + 0x200000,
-  stub: HIGH + 0x200000,
+  exit: HIGH + 0x51230000,
+  stub: HIGH + 0x51230000,
   gsBase: 0x08000000,
   gsLimit: 0,
 };
@@ -72,8 +72,8 @@ const LAYOUT_32: Layout = {
     near: 0x20000000, far: 0x80000000 - PAGE, low: 0x30000000, state: 0x20100000, stack: 0x40000000 - PAGE,
     selfModifying: 0x10008000, code: 0x10000000,
   }),
-  exit: 0x10200800,
-  stub: 0x10200000,
+  exit: 0x51230800,
+  stub: 0x51230000,
   gsBase: 0x30000000,
   gsLimit: 0xffb,
 };

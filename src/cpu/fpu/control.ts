@@ -6,14 +6,14 @@
  * 20-bit linear form (real and virtual-8086 mode; SDM 1 figures 8-9 to 8-12).
  */
 import {
-  R, R16, RAX, LA, MEMHI, FCW, FSW, FTOP, FOP, FIP, FDP, FCS, FDS, FP_MANT, FP_EXP, CR0, CR0_MP, CR0_TS, CR0_PE, EFLAGS, F_VM, X_NM,
+  R, R16, RAX, LA, FCW, FSW, FTOP, FOP, FIP, FDP, FCS, FDS, FP_MANT, FP_EXP, CR0, CR0_MP, CR0_TS, CR0_PE, EFLAGS, F_VM, X_NM,
 } from '../state';
 import { recIsMemory, recOperandSize, recRm } from '../record';
 import type { Handler } from '../record';
 import { memoryAddress } from '../operands';
-import { load16, load32, load64, probeRead, probeWrite, store16, store32, store64 } from '../mmu/access';
+import { load16, load32, store16, store32 } from '../mmu/access';
 import { raise } from '../fault';
-import { advance } from './memory';
+import { advance, openOperand } from './memory';
 import {
   SW_C1, clearSummary, enterControl, enterWaiting, freeRegister, initializeFpu, noteInstruction, reportPendingError, setControlWord,
   setStatusWord, setTagWord, statusWord, tagWord,
@@ -23,11 +23,20 @@ import {
 let imageLo = 0, imageHi = 0;
 
 function openImage(p: number, bytes: number, write: boolean): void {
-  memoryAddress(p, bytes, write);
+  openOperand(p, bytes, recOperandSize(p) === 0 ? 2 : 4, write);
   imageLo = R[LA];
   imageHi = R[LA + 1];
-  if (write) probeWrite(imageLo, imageHi, bytes);
-  else probeRead(imageLo, imageHi, bytes);
+}
+
+/** A register image, in pieces small enough that its place in the whole image raises no #AC. */
+function putRegister(offset: number, n: number): void {
+  for (let i = 0; i < 4; i++) put16(offset + 2 * i, R16[2 * (FP_MANT + 2 * n) + i]);
+  put16(offset + 8, R[FP_EXP + n]);
+}
+
+function getRegister(offset: number, n: number): void {
+  for (let i = 0; i < 4; i++) R16[2 * (FP_MANT + 2 * n) + i] = get16(offset + 2 * i);
+  R[FP_EXP + n] = get16(offset + 8);
 }
 
 function put16(offset: number, value: number): void {
@@ -140,10 +149,7 @@ function fnsave(p: number): void {
   openImage(p, start + 80, true);
   storeEnvironment(start === 28);
   for (let i = 0; i < 8; i++) {
-    const n = (R[FTOP] + i) & 7;
-    advance(imageLo, imageHi, start + 10 * i);
-    store64(R[LA], R[LA + 1], R[FP_MANT + 2 * n], R[FP_MANT + 2 * n + 1]);
-    put16(start + 10 * i + 8, R[FP_EXP + n]);
+    putRegister(start + 10 * i, (R[FTOP] + i) & 7);
   }
   initializeFpu();
 }
@@ -154,11 +160,7 @@ function frstor(p: number): void {
   openImage(p, start + 80, false);
   loadEnvironment(start === 28);
   for (let i = 0; i < 8; i++) {
-    const n = (R[FTOP] + i) & 7;
-    advance(imageLo, imageHi, start + 10 * i);
-    R[FP_MANT + 2 * n] = load64(R[LA], R[LA + 1]);
-    R[FP_MANT + 2 * n + 1] = R[MEMHI];
-    R[FP_EXP + n] = get16(start + 10 * i + 8);
+    getRegister(start + 10 * i, (R[FTOP] + i) & 7);
   }
 }
 

@@ -7,7 +7,7 @@ import {
 } from '../state';
 import { recOperandSize } from '../record';
 import type { Handler } from '../record';
-import { memoryAddress } from '../operands';
+import { memoryAddress, requireAligned16 } from '../operands';
 import { load16, load32, load64, load8, probeRead, probeWrite, store16, store32, store64, store8 } from '../mmu/access';
 import { raise, raiseGp } from '../fault';
 import { advance } from './memory';
@@ -21,6 +21,7 @@ let areaLo = 0, areaHi = 0;
 
 function openArea(p: number, write: boolean): void {
   if ((R[CR0] & (CR0_EM | CR0_TS)) !== 0) raise(X_NM);
+  requireAligned16(p);
   memoryAddress(p, AREA_BYTES, write);
   areaLo = R[LA];
   areaHi = R[LA + 1];

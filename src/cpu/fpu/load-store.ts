@@ -5,14 +5,14 @@ import { R, LA, MEMHI, FCW, FP_EXP, FP_MANT, FTOP, FSW } from '../state';
 import { recRm } from '../record';
 import type { Handler } from '../record';
 import { memoryAddress } from '../operands';
-import { load16, load64, probeWrite, store16, store32, store64 } from '../mmu/access';
+import { load16, load64, store16, store32, store64 } from '../mmu/access';
 import { condition } from '../flags';
 import {
   W, A, Z, FLAGS, DENORMAL_SOURCE, FE_INVALID, PC_64, CONTROL, isSignalingNan, roundPack, setIndefinite, setNumber,
 } from './float80';
 import { expandBcd, expandInt64, narrowToFloat32, narrowToFloat64, toBcd, toInteger } from './convert';
 import { loadI16, loadI32, loadM32, loadM64 } from './arithmetic';
-import { advance } from './memory';
+import { advance, openOperand } from './memory';
 import {
   SW_C1, beginArithmetic, checkRoom, enterWaiting, freeRegister, isEmpty, loadRegister, noteInstruction, noteMemoryInstruction, pop,
   postExceptions, postStoreExceptions, push, stackUnderflow, storeRegister,
@@ -118,8 +118,7 @@ function beginStore(): boolean {
 
 function storeM32(p: number, pops: boolean, opcode: number): void {
   enterWaiting();
-  memoryAddress(p, 4, true);
-  probeWrite(R[LA], R[LA + 1], 4);
+  openOperand(p, 4, 4, true);
   noteMemoryInstruction(p, opcode);
   const empty = isEmpty(0);
   if (!beginStore()) return;
@@ -131,8 +130,7 @@ function storeM32(p: number, pops: boolean, opcode: number): void {
 
 function storeM64(p: number, pops: boolean, opcode: number): void {
   enterWaiting();
-  memoryAddress(p, 8, true);
-  probeWrite(R[LA], R[LA + 1], 8);
+  openOperand(p, 8, 8, true);
   noteMemoryInstruction(p, opcode);
   const empty = isEmpty(0);
   if (!beginStore()) return;
@@ -145,8 +143,7 @@ function storeM64(p: number, pops: boolean, opcode: number): void {
 function storeInteger(opcode: number, bits: number, pops: boolean, truncate: boolean): Handler {
   return (p) => {
     enterWaiting();
-    memoryAddress(p, bits >> 3, true);
-    probeWrite(R[LA], R[LA + 1], bits >> 3);
+    openOperand(p, bits >> 3, bits >> 3, true);
     noteMemoryInstruction(p, opcode);
     const empty = isEmpty(0);
     if (!beginStore()) return;
@@ -168,9 +165,8 @@ export function storeTenBytes(lo: number, hi: number, slot: number): void {
 
 function fstpM80(p: number): void {
   enterWaiting();
-  memoryAddress(p, 10, true);
+  openOperand(p, 10, 8, true);
   const lo = R[LA], hi = R[LA + 1];
-  probeWrite(lo, hi, 10);
   noteMemoryInstruction(p, 3);
   const empty = isEmpty(0);
   if (!beginStore()) return;
@@ -181,9 +177,8 @@ function fstpM80(p: number): void {
 
 function fbstp(p: number): void {
   enterWaiting();
-  memoryAddress(p, 10, true);
+  openOperand(p, 10, 8, true);
   const lo = R[LA], hi = R[LA + 1];
-  probeWrite(lo, hi, 10);
   noteMemoryInstruction(p, 7);
   const empty = isEmpty(0);
   if (!beginStore()) return;

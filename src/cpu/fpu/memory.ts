@@ -1,6 +1,19 @@
-/** Walking over the larger x87 memory images (environment, FSAVE and FXSAVE areas, ten-byte operands). */
+/** x87 memory operands: checks before anything changes, and walking over the larger images (environment, FSAVE and FXSAVE areas, ten-byte operands). */
 import { R, LA, MODE } from '../state';
 import { MODE_SIZE_MASK } from '../record';
+import { memoryAddress } from '../operands';
+import { checkAlignment, probeRead, probeWrite } from '../mmu/access';
+
+/**
+ * R[LA] = linear address of the record's operand of `bytes` bytes; raises whatever the access will raise. `alignment`: what #AC demands (SDM 3A
+ * table 6-7): the operand's size, 8 for ten bytes, the operand size for images.
+ */
+export function openOperand(p: number, bytes: number, alignment: number, write: boolean): void {
+  memoryAddress(p, bytes, write);
+  checkAlignment(R[LA], alignment);
+  if (write) probeWrite(R[LA], R[LA + 1], bytes);
+  else probeRead(R[LA], R[LA + 1], bytes);
+}
 
 /** R[LA] = the linear address `bytes` beyond (lo, hi); wraps at 4 GiB outside 64-bit code. */
 export function advance(lo: number, hi: number, bytes: number): void {

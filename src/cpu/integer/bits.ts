@@ -9,7 +9,7 @@ import { R, EAT, LA, MEMHI, F_CF, F_ZF } from '../state';
 import { recAddressSize, recImmediate, recIsMemory, recOperandSize, recReg, recSegment } from '../record';
 import { checkCanonical, effectiveOffset, readRm8, readRmV, segmentAddress, setReg, setReg32 } from '../operands';
 import { changeStatusFlags, setStatusFlags } from '../flags';
-import { probeWrite } from '../mmu/access';
+import { probeOperand } from '../mmu/access';
 import { commitV, loadV, modifyV, storeV } from './read-modify-write';
 
 const TEST = 0, SET = 1, RESET = 2, COMPLEMENT = 3;
@@ -35,7 +35,7 @@ function bitOperation(p: number, operation: number, immediate: boolean): void {
   if (string) {
     const offsetLo = size === 0 ? (R[reg] << 16) >> 16 : R[reg];
     bitStringAddress(p, size, offsetLo, size === 2 ? R[reg + 1] : offsetLo >> 31, operation !== TEST);
-    if (operation !== TEST) probeWrite(R[LA], R[LA + 1], 2 << size);
+    if (operation !== TEST) probeOperand(R[LA], R[LA + 1], 2 << size);
     lo = loadV(size);
   } else lo = operation === TEST ? readRmV(p) : modifyV(p);
   let hi = R[MEMHI];

@@ -4,10 +4,10 @@
 import type { Handler } from '../record';
 import { R, R8, LA, MEMHI, RAX, RBX, RCX, RDX, F_ZF } from '../state';
 import { recIsMemory, recOperandSize, recReg } from '../record';
-import { byteIndex, getRegHi, getRegLo, memoryAddress, setReg, setReg32 } from '../operands';
+import { byteIndex, getRegHi, getRegLo, memoryAddress, requireAligned16, setReg, setReg32 } from '../operands';
 import { changeStatusFlags, setAddFlags, setSubFlags } from '../flags';
 import { raiseGp } from '../fault';
-import { load64, probeWrite, store64 } from '../mmu/access';
+import { load64, probeOperand, store64 } from '../mmu/access';
 import { commit8, commitV, modify8, modifyV } from './read-modify-write';
 
 function cmpxchgByte(p: number): void {
@@ -41,7 +41,7 @@ function cmpxchg(p: number): void {
 function cmpxchg8b(p: number): void {
   memoryAddress(p, 8, true);
   const linearLo = R[LA], linearHi = R[LA + 1];
-  probeWrite(linearLo, linearHi, 8);
+  probeOperand(linearLo, linearHi, 8);
   const lo = load64(linearLo, linearHi), hi = R[MEMHI];
   if (lo === R[RAX] && hi === R[RDX]) {
     store64(linearLo, linearHi, R[RBX], R[RCX]);
@@ -55,10 +55,11 @@ function cmpxchg8b(p: number): void {
 }
 
 function cmpxchg16b(p: number): void {
+  requireAligned16(p);
   memoryAddress(p, 16, true);
   const linearLo = R[LA], linearHi = R[LA + 1];
   if ((linearLo & 15) !== 0) raiseGp();
-  probeWrite(linearLo, linearHi, 16);
+  probeOperand(linearLo, linearHi, 16);
   const w0 = load64(linearLo, linearHi), w1 = R[MEMHI];
   const w2 = load64(linearLo + 8, linearHi), w3 = R[MEMHI];
   if (w0 === R[RAX] && w1 === R[RAX + 1] && w2 === R[RDX] && w3 === R[RDX + 1]) {

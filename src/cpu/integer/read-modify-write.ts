@@ -5,7 +5,7 @@
 import { R, R8, LA, MEMHI } from '../state';
 import { recIsMemory, recOperandSize, recRm } from '../record';
 import { byteIndex, memoryAddress, readRmV, setReg } from '../operands';
-import { load16, load32, load64, load8, probeWrite, store16, store32, store64, store8 } from '../mmu/access';
+import { load16, load32, load64, load8, probeOperand, store16, store32, store64, store8 } from '../mmu/access';
 
 /** Loads a value of operand size 0, 1 or 2 at R[LA]: low word (16 bits sign-extended), high word (copy of the low below 64 bits) in R[MEMHI]. */
 export function loadV(operandSize: number): number {
@@ -29,7 +29,7 @@ export function modifyV(p: number): number {
   if (!recIsMemory(p)) return readRmV(p);
   const size = recOperandSize(p);
   memoryAddress(p, 2 << size, true);
-  probeWrite(R[LA], R[LA + 1], 2 << size);
+  probeOperand(R[LA], R[LA + 1], 2 << size);
   return loadV(size);
 }
 
@@ -44,7 +44,7 @@ export function commitV(p: number, lo: number, hi: number): void {
 export function modify8(p: number): number {
   if (!recIsMemory(p)) return (R8[byteIndex(p, recRm(p))] << 24) >> 24;
   memoryAddress(p, 1, true);
-  probeWrite(R[LA], R[LA + 1], 1);
+  probeOperand(R[LA], R[LA + 1], 1);
   return (load8(R[LA], R[LA + 1]) << 24) >> 24;
 }
 

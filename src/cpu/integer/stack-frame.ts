@@ -6,7 +6,7 @@ import { R, LA, MEMHI, MODE, RBP, RSP, SS, X_BR } from '../state';
 import { MODE_SIZE_MASK, MODE_STACK32, recImmediate, recImmediateHigh, recOperandSize, recReg } from '../record';
 import { checkCanonical, getRegLo, memoryAddress, segmentAddress, setReg } from '../operands';
 import { raise } from '../fault';
-import { load16, load32, probeWrite } from '../mmu/access';
+import { load16, load32, probeOperand } from '../mmu/access';
 import { loadV, storeV } from './read-modify-write';
 
 /** Size of the stack pointer: 0 = SP, 1 = ESP, 2 = RSP. */
@@ -43,10 +43,10 @@ function enter(p: number): void {
   const frameBytes = level === 0 ? bytes : bytes * (level + 1);
   for (let at = bytes; at <= frameBytes; at += bytes) {
     stackAddress(RSP, -at, bytes, true);
-    probeWrite(R[LA], R[LA + 1], bytes);
+    probeOperand(R[LA], R[LA + 1], bytes);
   }
   stackAddress(RSP, -frameBytes - allocation, bytes, true);
-  probeWrite(R[LA], R[LA + 1], bytes);
+  probeOperand(R[LA], R[LA + 1], bytes);
   stackAddress(RSP, -bytes, bytes, true);
   storeV(size, R[RBP], R[RBP + 1]);
   const frameLo = OFFSET[0], frameHi = OFFSET[1];
@@ -78,7 +78,7 @@ function pusha(p: number): void {
   const size = recOperandSize(p), bytes = 2 << size;
   for (let n = 0; n < 8; n++) {
     stackAddress(RSP, -bytes * (n + 1), bytes, true);
-    probeWrite(R[LA], R[LA + 1], bytes);
+    probeOperand(R[LA], R[LA + 1], bytes);
   }
   for (let n = 0; n < 8; n++) {
     stackAddress(RSP, -bytes * (n + 1), bytes, true);

@@ -194,9 +194,10 @@ function setAccumulatorMinuend(bytes: number): void {
   PAIR[1] = bytes === 8 ? R[RAX + 1] : PAIR[0];
 }
 
+/** The element at ES:rDI is read first: its fault goes before one of the other element's. */
 function compareElement(p: number, bytes: number): void {
-  setMinuend(loadElement(p, recSegment(p), SOURCE, bytes));
   setSubtrahend(loadElement(p, ES, DESTINATION, bytes));
+  setMinuend(loadElement(p, recSegment(p), SOURCE, bytes));
 }
 
 /** Compares up to `most` elements of the buffer, up to and including the first whose equality is not `wanted`; returns how many, 0 when the pages do not allow it. */

@@ -5,7 +5,7 @@
 import { R, MEMHI, TLBB, ACCESS_USER } from '../state';
 import { mem8, memView } from './memory';
 import { ACTIVE, ACTIVE_BANK, T, activeBank } from './tlb';
-import { probe, readOffset, write128, write16, write32, write64, write8 } from './slow';
+import { checkAlignment, probe, readOffset, write128, write16, write32, write64, write8 } from './slow';
 import { ACCESS_WRITE } from './paging';
 
 /** Host offset of `size` bytes: straight from the TLB, or wherever the slow path put them. */
@@ -83,6 +83,14 @@ export function store128(lo: number, hi: number, word: number): void {
     memView.setInt32(at + 8, R[word + 2], true);
     memView.setInt32(at + 12, R[word + 3], true);
   } else write128(lo, hi, word);
+}
+
+export { checkAlignment };
+
+/** Raises what a write of an operand of `bytes` bytes (1, 2, 4, 8 or 16) would raise, #AC included. */
+export function probeOperand(lo: number, hi: number, bytes: number): void {
+  checkAlignment(lo, bytes);
+  probeWrite(lo, hi, bytes);
 }
 
 /** Raises what a write of `bytes` bytes (any number) would raise; alignment is not checked. */

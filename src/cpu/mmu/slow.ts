@@ -16,6 +16,7 @@ import {
 import { FK_VM_EXIT, abandon, raiseError } from '../fault';
 import { endSliceNow } from '../clock';
 import { PAGE_HAS_CODE, invalidateCode, requireBlockEnd } from '../engine/blocks';
+import { isNonCanonical, raiseNonCanonical } from '../engine/non-canonical';
 import { virtualApicRead, virtualApicWrite } from '../../vmx/apic-virtualization';
 import { setPendingApicAccessExit } from '../../vmx/intercepts';
 import { SCRATCH, mem8, memView, ramPages } from './memory';
@@ -55,8 +56,8 @@ function nextPageHigh(lo: number, hi: number): number {
   return R[CODE64] || (R[LMA] && hi !== 0) ? (hi + 1) | 0 : 0;
 }
 
-/** #AC(0) for a misaligned access; the empty bank is selected just while alignment is checked (CR0.AM, EFLAGS.AC, CPL 3). */
-function checkAlignment(lo: number, size: number): void {
+/** #AC(0) for a misaligned access to `size` bytes (a power of two); the empty bank is selected just while alignment is checked (CR0.AM, EFLAGS.AC, CPL 3). */
+export function checkAlignment(lo: number, size: number): void {
   if (R[TLBB] === EMPTY_BANK && (lo & (size - 1)) !== 0) raiseError(X_AC, 0);
 }
 
@@ -178,6 +179,7 @@ export function readOffset(lo: number, hi: number, size: number): number {
 /** See the module head. */
 export function slowRead(lo: number, hi: number, size: number, p: number): number {
   R[CURP] = p;
+  if (isNonCanonical(hi)) raiseNonCanonical(lo, p);
   return readOffset(lo, hi, size);
 }
 
@@ -236,21 +238,25 @@ export function write128(lo: number, hi: number, word: number): void {
 
 export function slowWrite8(lo: number, hi: number, value: number, p: number): void {
   R[CURP] = p;
+  if (isNonCanonical(hi)) raiseNonCanonical(lo, p);
   write8(lo, hi, value);
 }
 
 export function slowWrite16(lo: number, hi: number, value: number, p: number): void {
   R[CURP] = p;
+  if (isNonCanonical(hi)) raiseNonCanonical(lo, p);
   write16(lo, hi, value);
 }
 
 export function slowWrite32(lo: number, hi: number, value: number, p: number): void {
   R[CURP] = p;
+  if (isNonCanonical(hi)) raiseNonCanonical(lo, p);
   write32(lo, hi, value);
 }
 
 export function slowWrite64(lo: number, hi: number, valueLo: number, valueHi: number, p: number): void {
   R[CURP] = p;
+  if (isNonCanonical(hi)) raiseNonCanonical(lo, p);
   write64(lo, hi, valueLo, valueHi);
 }
 
@@ -259,6 +265,7 @@ export function slowWrite64(lo: number, hi: number, valueLo: number, valueHi: nu
 /** See the module head. */
 export function slowRmw(lo: number, hi: number, size: number, p: number): number {
   R[CURP] = p;
+  if (isNonCanonical(hi)) raiseNonCanonical(lo, p);
   checkAlignment(lo, size);
   const offset = lo & 4095, area = SCRATCH + RMW_AREA;
   const code = dataPage(lo, hi, ACCESS_WRITE);
@@ -293,7 +300,7 @@ export function commitRmw(): void {
   if (first < size) writePiece(rmw[RMW_CODE2], rmw[RMW_HOST_PAGE2], 0, size - first, area + first);
 }
 
-/** Raises what accesses to `bytes` bytes would raise; `write` is 0 or ACCESS_WRITE. */
+/** Raises what accesses to `bytes` bytes would raise but for #AC; `write` is 0 or ACCESS_WRITE. */
 export function probe(lo: number, hi: number, bytes: number, write: number): void {
   let left = bytes;
   for (;;) {

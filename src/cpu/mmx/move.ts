@@ -7,7 +7,7 @@ import type { Handler } from '../record';
 import {
   checkCanonical, memoryAddress, readRm32, readRm64, segmentAddress, setReg32, writeRm32, writeRm64,
 } from '../operands';
-import { load16, probeWrite, store8 } from '../mmu/access';
+import { load16, probeOperand, store8 } from '../mmu/access';
 import { packDoublewordsSigned, packWordsSigned, packWordsUnsigned, signMaskBytes } from '../sse/swar';
 import { advance } from '../fpu/memory';
 import { checkMmx, destination, enterMmxState, regWord, rmDestination, rmWord, source32, source64 } from './operands';
@@ -68,21 +68,17 @@ function maskmovq(p: number): void {
   checkMmx();
   const s = regWord(p), m = rmWord(p);
   const mask = signMaskBytes(R[m]) | (signMaskBytes(R[m + 1]) << 4);
-  if (mask !== 0) {
-    const size = recAddressSize(p), segment = recSegment(p);
-    R[EAT] = size === 0 ? R[RDI] & 0xffff : R[RDI];
-    R[EAT + 1] = size === 2 ? R[RDI + 1] : 0;
-    segmentAddress(segment, R[EAT], R[EAT + 1], 8, true);
-    if (size === 2) checkCanonical(segment, R[LA], R[LA + 1], 8);
-    const lo = R[LA], hi = R[LA + 1];
-    const first = 31 - Math.clz32(mask & -mask), last = 31 - Math.clz32(mask);
-    advance(lo, hi, first);
-    probeWrite(R[LA], R[LA + 1], last - first + 1);
-    for (let i = first; i <= last; i++) {
-      if (((mask >> i) & 1) === 0) continue;
-      advance(lo, hi, i);
-      store8(R[LA], R[LA + 1], (R[s + (i >> 2)] >>> (8 * (i & 3))) & 255);
-    }
+  const size = recAddressSize(p), segment = recSegment(p);
+  R[EAT] = size === 0 ? R[RDI] & 0xffff : R[RDI];
+  R[EAT + 1] = size === 2 ? R[RDI + 1] : 0;
+  segmentAddress(segment, R[EAT], R[EAT + 1], 8, true);
+  if (size === 2) checkCanonical(segment, R[LA], R[LA + 1], 8);
+  const lo = R[LA], hi = R[LA + 1];
+  probeOperand(lo, hi, 8);
+  for (let i = 0; i < 8; i++) {
+    if (((mask >> i) & 1) === 0) continue;
+    advance(lo, hi, i);
+    store8(R[LA], R[LA + 1], (R[s + (i >> 2)] >>> (8 * (i & 3))) & 255);
   }
   enterMmxState();
 }

@@ -112,6 +112,8 @@ function mmxFrom32(p: number, control: number): void {
   const s = source64(p);
   R[RAISED] = 0;
   const a = toInt32(value32(s), control), b = toInt32(value32(s + 1), control);
+  // The change to MMX state comes before a SIMD exception: the manuals do not say so, but processors do.
+  enterMmxState();
   deliverExceptions();
   setMmx(C[p + 1], a, b);
 }
@@ -123,6 +125,7 @@ function mmxFrom64(p: number, control: number): void {
   const s = source128(p);
   R[RAISED] = 0;
   const a = toInt32(value64(s), control), b = toInt32(value64(s + 2), control);
+  enterMmxState();
   deliverExceptions();
   setMmx(C[p + 1], a, b);
 }
@@ -191,20 +194,20 @@ function sourceMmx(p: number): number {
   return mmx(C[p + 1] >> 4);
 }
 
+/** With a memory operand CVTPI2PS and CVTPI2PD leave the x87 state alone (SDM 2A CVTPI2PD; processors treat both alike). */
 function cvtpi2ps(p: number): void {
   enterSse();
-  reportPendingError();
+  if (!isMemory(p)) reportPendingError();
   const s = sourceMmx(p), d = target(p);
   R[RAISED] = 0;
   int32To32(RESULT, R[s]);
   int32To32(RESULT + 1, R[s + 1]);
+  if (!isMemory(p)) enterMmxState();
   deliverExceptions();
-  enterMmxState();
   R[d] = R[RESULT];
   R[d + 1] = R[RESULT + 1];
 }
 
-/** With a memory operand CVTPI2PD leaves the x87 state alone (SDM 2A CVTPI2PD). */
 function cvtpi2pd(p: number): void {
   enterSse();
   if (!isMemory(p)) reportPendingError();

@@ -6,7 +6,7 @@
 import { R, LA, MEMHI, EAT, RDI } from '../state';
 import { C, recAddressSize, recSegment, type Handler } from '../record';
 import { checkCanonical, segmentAddress, readRm32, readRm64, writeRm32, writeRm64 } from '../operands';
-import { probeWrite, store8 } from '../mmu/access';
+import { probeOperand, store8 } from '../mmu/access';
 import { advance } from '../fpu/memory';
 import { reportPendingError } from '../fpu/stack';
 import { enterMmxState } from '../mmx/operands';
@@ -249,22 +249,19 @@ function movnti64(p: number): void {
   storeMemory64(p, (C[p + 1] & 15) << 1);
 }
 
-/** MASKMOVDQU: bytes of reg whose mask byte (in rm) has bit 7 set go to DS:rDI. A zero mask accesses nothing. */
+/** MASKMOVDQU: bytes of reg whose mask byte (in rm) has bit 7 set go to DS:rDI. All 16 bytes must be writable, whatever the mask. */
 function maskmovdqu(p: number): void {
   enterSse();
   const s = target(p), m = rmRegister(p);
   const mask = signMaskBytes(R[m]) | (signMaskBytes(R[m + 1]) << 4) | (signMaskBytes(R[m + 2]) << 8) | (signMaskBytes(R[m + 3]) << 12);
-  if (mask === 0) return;
   const size = recAddressSize(p), segment = recSegment(p);
   R[EAT] = size === 0 ? R[RDI] & 0xffff : R[RDI];
   R[EAT + 1] = size === 2 ? R[RDI + 1] : 0;
   segmentAddress(segment, R[EAT], R[EAT + 1], 16, true);
   if (size === 2) checkCanonical(segment, R[LA], R[LA + 1], 16);
   const lo = R[LA], hi = R[LA + 1];
-  const first = 31 - Math.clz32(mask & -mask), last = 31 - Math.clz32(mask);
-  advance(lo, hi, first);
-  probeWrite(R[LA], R[LA + 1], last - first + 1);
-  for (let i = first; i <= last; i++) {
+  probeOperand(lo, hi, 16);
+  for (let i = 0; i < 16; i++) {
     if (((mask >> i) & 1) === 0) continue;
     advance(lo, hi, i);
     store8(R[LA], R[LA + 1], (R[s + (i >> 2)] >>> ((i & 3) << 3)) & 255);

@@ -11,7 +11,7 @@ import {
 } from '../state';
 import { C, MODE_SIZE_MASK } from '../record';
 import { raise, raiseGp, raiseUd } from '../fault';
-import { memoryAddress } from '../operands';
+import { memoryAddress, requireAligned16 } from '../operands';
 import { enterMmxState } from '../mmx/operands';
 import { load8, load16, load32, load64, load128, store8, store16, store32, store64, store128 } from '../mmu/access';
 
@@ -53,7 +53,7 @@ const ADDRESS_SIZE_BITS = 3 << 16, ADDRESS_64 = 2 << 16, SEGMENT_FS_GS = 4 << 22
  * Linear address of the memory operand: returns the low word and leaves the high word in R[LA + 1] (and the low one in R[LA]). The same
  * as memoryAddress(), with a short way for 64-bit code.
  */
-function linearLow(p: number, bytes: number, write: boolean): number {
+function linearLow(p: number, bytes: number, write: boolean, aligned: boolean): number {
   const form = C[p], registers = C[p + 1], base = (registers >> 8) & 31;
   if ((form & (ADDRESS_SIZE_BITS | SEGMENT_FS_GS)) === ADDRESS_64 && base < 16 && (R[MODE] & MODE_SIZE_MASK) === 2) {
     const displacement = C[p + 2], index = (registers >> 13) & 31;
@@ -73,19 +73,20 @@ function linearLow(p: number, bytes: number, write: boolean): number {
       return lo;
     }
   }
+  if (aligned) requireAligned16(p);
   memoryAddress(p, bytes, write);
   return R[LA];
 }
 
 /** Loads the 16-byte aligned memory operand into four words of state. */
 export function loadAligned(p: number, word: number): void {
-  const lo = linearLow(p, 16, false);
+  const lo = linearLow(p, 16, false, true);
   if ((lo & 15) !== 0) raiseGp(0);
   load128(lo, R[LA + 1], word);
 }
 
 export function loadUnaligned(p: number, word: number): void {
-  load128(linearLow(p, 16, false), R[LA + 1], word);
+  load128(linearLow(p, 16, false, false), R[LA + 1], word);
 }
 
 /** 128-bit register or aligned memory source. */
@@ -130,48 +131,48 @@ export function source16(p: number): number {
 
 /** Loads the 64-bit memory operand into two words of state. */
 export function loadMemory64(p: number, word: number): void {
-  R[word] = load64(linearLow(p, 8, false), R[LA + 1]);
+  R[word] = load64(linearLow(p, 8, false, false), R[LA + 1]);
   R[word + 1] = R[MEMHI];
 }
 
 export function loadMemory8(p: number): number {
-  return load8(linearLow(p, 1, false), R[LA + 1]);
+  return load8(linearLow(p, 1, false, false), R[LA + 1]);
 }
 
 export function loadMemory16(p: number): number {
-  return load16(linearLow(p, 2, false), R[LA + 1]);
+  return load16(linearLow(p, 2, false, false), R[LA + 1]);
 }
 
 export function loadMemory32(p: number): number {
-  return load32(linearLow(p, 4, false), R[LA + 1]);
+  return load32(linearLow(p, 4, false, false), R[LA + 1]);
 }
 
 /** Stores four words of state to the 16-byte aligned memory operand. */
 export function storeAligned(p: number, word: number): void {
-  const lo = linearLow(p, 16, true);
+  const lo = linearLow(p, 16, true, true);
   if ((lo & 15) !== 0) raiseGp(0);
   store128(lo, R[LA + 1], word);
 }
 
 export function storeUnaligned(p: number, word: number): void {
-  store128(linearLow(p, 16, true), R[LA + 1], word);
+  store128(linearLow(p, 16, true, false), R[LA + 1], word);
 }
 
 /** Stores two words of state to the 64-bit memory operand. */
 export function storeMemory64(p: number, word: number): void {
-  store64(linearLow(p, 8, true), R[LA + 1], R[word], R[word + 1]);
+  store64(linearLow(p, 8, true, false), R[LA + 1], R[word], R[word + 1]);
 }
 
 export function storeMemory32(p: number, value: number): void {
-  store32(linearLow(p, 4, true), R[LA + 1], value);
+  store32(linearLow(p, 4, true, false), R[LA + 1], value);
 }
 
 export function storeMemory16(p: number, value: number): void {
-  store16(linearLow(p, 2, true), R[LA + 1], value);
+  store16(linearLow(p, 2, true, false), R[LA + 1], value);
 }
 
 export function storeMemory8(p: number, value: number): void {
-  store8(linearLow(p, 1, true), R[LA + 1], value);
+  store8(linearLow(p, 1, true, false), R[LA + 1], value);
 }
 
 /** Copies four words of state. */

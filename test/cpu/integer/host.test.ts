@@ -33,7 +33,7 @@ vi.mock('../../../src/cpu/mmu/access', () => {
       memory.setInt32(at(lo), v, true);
       memory.setInt32(at(lo) + 4, w, true);
     },
-    probeWrite: () => undefined,
+    probeOperand: () => undefined,
   };
 });
 

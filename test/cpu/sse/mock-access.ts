@@ -30,6 +30,8 @@ export function mockAccess(): Record<string, unknown> {
     store128: (lo: number, _hi: number, word: number) => {
       for (let i = 0; i < 4; i++) memory.setInt32(at(lo) + 4 * i, R[word + i], true);
     },
+    checkAlignment: () => undefined,
+    probeOperand: () => undefined,
     probeRead: () => undefined,
     probeWrite: () => undefined,
   };
