@@ -143,7 +143,7 @@ function recover(): void {
 /** Cycles between two looks at which block is executing. */
 const SAMPLE_CYCLES = 12_000;
 /** A window of samples, and how many of them a block needs to be worth compiling. */
-const WINDOW_SAMPLES = 4096, HOT_SAMPLES = 12;
+const WINDOW_SAMPLES = 4096, HOT_SAMPLES = 40;
 let samples = 0;
 let secondTier = false;
 
