@@ -79,7 +79,7 @@ async function takeModule(source, target, unpackXz) {
   if (existsSync(source)) writeFileSync(target, readFileSync(source));
   else if (existsSync(`${source}.xz`)) writeFileSync(target, await unpackXz(readFileSync(`${source}.xz`)));
   else throw new ImageError(`the kernel package has no module ${basename(source)}`);
-  if (findTool('strip') !== null) await run('strip', ['--strip-debug', target]);
+  if (findTool('strip') !== null) await run('strip', ['--strip-unneeded', '--remove-section=.BTF', '--remove-section=.BTF_ids', target]);
 }
 
 /**
