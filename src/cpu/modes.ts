@@ -14,7 +14,7 @@ function isFlat(s: number): boolean {
   if ((R[SEG_BASE + 2 * s] | R[SEG_BASE + 2 * s + 1]) !== 0 || RU[SEG_LIMIT + s] !== 0xffffffff) return false;
   const ar = R[SEG_AR + s];
   if (ar & AR_UNUSABLE) return false;
-  // Code: readable. (A write through a CS override is the one violation that flat mode lets pass.)
+  // Code: readable. Writes through a CS override are looked at all the same (operands.ts).
   if (ar & 8) return s === CS && (ar & 2) !== 0;
   return (ar & 6) === 2;
 }

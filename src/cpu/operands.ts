@@ -3,7 +3,7 @@
  * (SDM 1 3.7, 3A 5.3), general-register and r/m reads and writes by operand size.
  */
 import {
-  R, R8, R16, RU, IPB, LA, EAT, MODE, SEG_AR, SEG_BASE, SEG_LIMIT, SS, FS, AR_DB, AR_UNUSABLE, MEMHI, X_SS, X_GP,
+  R, R8, R16, RU, IPB, LA, EAT, MODE, SEG_AR, SEG_BASE, SEG_LIMIT, CS, SS, FS, AR_DB, AR_UNUSABLE, MEMHI, X_SS, X_GP,
 } from './state';
 import {
   C, INFO, MODE_FLAT, MODE_SIZE_MASK, recAddressSize, recBase, recDisplacement, recHasRex, recIndex, recIsMemory, recLength,
@@ -74,7 +74,8 @@ export function segmentAddress(segment: number, lo: number, hi: number, bytes: n
     }
     return;
   }
-  if ((mode & MODE_FLAT) === 0 || segment >= FS) checkLegacySegment(segment, lo >>> 0, bytes, write);
+  // In flat mode only FS, GS and a write through CS can be refused.
+  if ((mode & MODE_FLAT) === 0 || segment >= FS || (write && segment === CS)) checkLegacySegment(segment, lo >>> 0, bytes, write);
   R[LA] = (R[SEG_BASE + 2 * segment] + lo) | 0;
   R[LA + 1] = 0;
 }

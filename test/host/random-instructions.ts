@@ -43,6 +43,8 @@ const SELECTORS = [0x2b, 0x2b, 0x2b, 0x28, 0, 3, 1, 0x23, 0x33, 0x10, 0x18, 7, 0
 /** For segment loads: null selectors without RPL, which a timer interrupt would clear. */
 const LOADABLE = SELECTORS.filter((selector) => selector === 0 || selector > 3);
 const RAX = 0, RCX = 1, RDX = 2, RBX = 3, RSP = 4, RBP = 5, RSI = 6, RDI = 7;
+/** More than a case has: a branch out of the sequence. */
+const MAX_INSTRUCTIONS = 64;
 const MAX_CODE = CASE_CODE_BYTES - 48;
 /** Rows of the x87 that store instruction and data pointers. */
 const POINTER_STORES = new Set(['fnstenv', 'fnsave', 'fxsave', 'fxsave64']);
@@ -502,6 +504,7 @@ export class CaseGenerator {
         if (rng.chance(10)) {
           this.int32(this.layout.stub);
           this.bytes(0x33, 0);
+          merge(MAX_INSTRUCTIONS);
           return;
         }
         this.absolute(merge(this.laterBoundary(0)), 4);
@@ -648,6 +651,12 @@ export class CaseGenerator {
       return;
     }
     let n = rng.below(10);
+    // With a 32-bit operand AMD pushes a selector zero-extended, Intel writes 16 bits: the same where there were zeros.
+    if (!this.is64 && row.mnemonic === 'push' && /S$/.test(row.operands[0])) {
+      const offset = this.lo[RSP] - 4 - this.stack.linear;
+      const known = this.plan.starts.length === 1 && offset >= 0 && offset <= 2 * PAGE - 4 && (offset & 3) === 0;
+      n = known && this.patch(this.stack.first * PAGE + offset, [0, 0, 0, 0]) ? 9 : 0;
+    }
     // With a 16-bit operand AMD reads 32 bits of memory, Intel 16.
     if (row.mnemonic === 'movsxd' && n < 3) n += 4;
     if (this.is64 && row.default64) {
@@ -1004,8 +1013,8 @@ export class CaseGenerator {
     const { row } = info, rng = this.rng;
     const memory = row.modrm !== MODRM_NONE && this.modrm < 0xc0;
     if (row.lock && memory && rng.chance(15)) this.prefixes.push(0xf0);
-    // AMD does not refuse LOCK with VERR and VERW.
-    else if (rng.chance(0.3) && !/^ver[rw]$/.test(row.mnemonic)) this.prefixes.push(0xf0);
+    // AMD does not refuse LOCK with VERR and VERW, and reads LOCK MOV CR0 as MOV CR8.
+    else if (rng.chance(0.3) && !/^ver[rw]$/.test(row.mnemonic) && !row.operands.includes('Cy')) this.prefixes.push(0xf0);
     if (row.repeat !== 0) {
       if (rng.chance(60)) this.prefixes.push(row.repeat === 2 && rng.chance(50) ? 0xf2 : 0xf3);
       if (rng.chance(6)) this.prefixes.push(0x67);

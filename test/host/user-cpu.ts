@@ -6,7 +6,7 @@
 import {
   R, RU, ACTIVITY, CR0, CR0_AM, CR0_ET, CR0_MP, CR0_NE, CR0_PE, CR0_PG, CR0_WP, CR2, CR3, CR4, CR4_OSFXSR, CR4_OSXMMEXCPT, CR4_PAE, CR4_PGE, CS, DS, EFER, EFER_LMA,
   EFER_LME, EFER_NXE, EFER_SCE, ES, FCW, FP_EXP, FP_MANT, FP_VALID, FS, FTOP, GDTR_BASE, GDTR_LIMIT, GS, IDTR_BASE, IDTR_LIMIT, INHIBIT, LDTR, MXCSR, PENDING_DB,
-  RIP, SEG_AR, SEG_BASE, SEG_LIMIT, SEG_SEL, SIGNALS, SS, TR, XMM, X_AC, X_DF, X_GP, X_PF, X_TS,
+  RIP, SEG_AR, SEG_BASE, SEG_LIMIT, SEG_SEL, SIGNALS, SS, TR, XMM, X_AC, X_DF, X_GP, X_PF, X_TS, X_UD,
 } from '../../src/cpu/state';
 import { setFlags } from '../../src/cpu/flags';
 import { setControlWord, setStatusWord, statusWord } from '../../src/cpu/fpu/stack';
@@ -234,7 +234,10 @@ function storeState(): void {
     const rip = (reply32[REPLY_RIP / 4] >>> 0) + (reply32[REPLY_RIP / 4 + 1] >>> 0) * 0x100000000;
     // 32-bit code may also leave by the 64-bit entry of the stub.
     const exited = vector === X_GP && rip >= layout.stub && rip < layout.stub + PAGE;
-    reply32[REPLY_KIND / 4] = exited ? KIND_EXIT : vector;
+    // The 32-bit exit is a far jump, which 64-bit code does not have.
+    const misfit = exited && layout.bits === 32 && rip === layout.exit && reply16[REPLY_SELECTORS / 2] === USER_CS64;
+    reply32[REPLY_KIND / 4] = misfit ? X_UD : exited ? KIND_EXIT : vector;
+    if (exited) reply32[REPLY_ERROR / 4] = 0;
     if (vector === X_PF) {
       reply32[REPLY_CR2 / 4] = R[CR2];
       reply32[REPLY_CR2 / 4 + 1] = R[CR2 + 1];

@@ -56,7 +56,7 @@ const HIGH = 0x123500000000;
 const LAYOUT_64: Layout = {
   bits: 64,
   areas: areas({
-    near: HIGH + 0x100000, far: HIGH + 0x100000000 - PAGE, low: 0x20000000, state: 0x20100000, stack: HIGH + 0x200000000 - PAGE,
+    near: HIGH + 0x100000, far: HIGH + 0x100000000 - PAGE, low: 0x26ad5000, state: 0x3b713000, stack: HIGH + 0x200000000 - PAGE,
     selfModifying: HIGH + 0x8000, code: HIGH - 2 * PAGE,
   }),
   exit: HIGH + 0x51230000,
@@ -65,16 +65,16 @@ const LAYOUT_64: Layout = {
   gsLimit: 0,
 };
 
-/** 32-bit code: far data lies across the sign boundary. */
+/** 32-bit code: far data lies across the sign boundary. The other addresses are such as random values seldom hit. */
 const LAYOUT_32: Layout = {
   bits: 32,
   areas: areas({
-    near: 0x20000000, far: 0x80000000 - PAGE, low: 0x30000000, state: 0x20100000, stack: 0x40000000 - PAGE,
-    selfModifying: 0x10008000, code: 0x10000000,
+    near: 0x274e9000, far: 0x80000000 - PAGE, low: 0x33c5b000, state: 0x3b713000, stack: 0x4a6d2000,
+    selfModifying: 0x1a2bc000, code: 0x1a2b4000,
   }),
   exit: 0x51230800,
   stub: 0x51230000,
-  gsBase: 0x30000000,
+  gsBase: 0x33c5b000,
   gsLimit: 0xffb,
 };
 
