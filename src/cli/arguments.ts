@@ -37,6 +37,8 @@ export interface RunArguments {
   bios: string | null;
   memory: string | null;
   vcpus: string | null;
+  /** Which tiers of the engine execute guest code. */
+  engine: 'interpreter' | 'jit';
 }
 
 export type Command = { kind: 'help' } | { kind: 'version' } | { kind: 'run'; run: RunArguments };
@@ -46,11 +48,11 @@ const TRACE_KINDS: readonly string[] = ['exits', 'instructions', 'io'];
 /** Options of `run` that take a value. */
 const OPTIONS = new Set([
   '--set', '--serial', '--until', '--send', '--max-instructions', '--timeout', '--stats', '--trace', '--dump-state', '--dump-memory',
-  '--kernel', '--append', '--initrd', '--module', '--bios', '--memory', '--vcpus',
+  '--kernel', '--append', '--initrd', '--module', '--bios', '--memory', '--vcpus', '--engine',
 ]);
 /** Options that may be given once. */
 const SINGLE = new Set([
-  '--until', '--max-instructions', '--timeout', '--stats', '--dump-state', '--kernel', '--append', '--initrd', '--bios', '--memory', '--vcpus',
+  '--until', '--max-instructions', '--timeout', '--stats', '--dump-state', '--kernel', '--append', '--initrd', '--bios', '--memory', '--vcpus', '--engine',
 ]);
 
 export function parseArguments(args: readonly string[]): Command {
@@ -64,7 +66,7 @@ export function parseArguments(args: readonly string[]): Command {
 function parseRun(args: readonly string[]): RunArguments {
   const run: RunArguments = {
     config: null, set: [], serial: new Map(), until: null, sends: [], maxInstructions: Infinity, timeoutSeconds: Infinity, stats: null,
-    trace: new Set(), dumpState: null, dumpMemory: [], kernel: null, append: null, initrd: null, modules: [], bios: null, memory: null, vcpus: null,
+    trace: new Set(), dumpState: null, dumpMemory: [], kernel: null, append: null, initrd: null, modules: [], bios: null, memory: null, vcpus: null, engine: 'interpreter',
   };
   const seen = new Set<string>();
   for (let n = 0; n < args.length; n++) {
@@ -93,6 +95,7 @@ function takeOption(run: RunArguments, option: string, value: string): void {
     case '--until': run.until = parseWatch(option, value); break;
     case '--send': run.sends.push(parseSend(value)); break;
     case '--max-instructions': run.maxInstructions = parseCount(option, value); break;
+    case '--engine': run.engine = parseEngine(value); break;
     case '--timeout': run.timeoutSeconds = parseSeconds(value); break;
     case '--stats': run.stats = value; break;
     case '--trace':
@@ -212,4 +215,9 @@ function parseRange(value: string): { start: number; length: number } {
   const start = Number(found?.[1]), length = Number(found?.[2]);
   if (found === null || start > 2 ** 40 || length < 1 || length > 2 ** 30) throw new UsageError(`--dump-memory ${value}: START:LEN is expected, up to 1 GiB`);
   return { start, length };
+}
+
+function parseEngine(value: string): RunArguments['engine'] {
+  if (value !== 'interpreter' && value !== 'jit') throw new UsageError(`--engine ${value}: interpreter or jit is expected`);
+  return value;
 }

@@ -4,6 +4,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { clockNow, idleCycles } from '../cpu/clock';
+import { useSecondTier } from '../cpu/run';
 import { physReadBytes } from '../cpu/mmu/physical';
 import { applySetting, interpretSettings, parseXlConfig } from '../machine/config';
 import type { MachineConfig, XlSettings } from '../machine/config';
@@ -153,6 +154,7 @@ class Run {
   }
 
   async main(): Promise<number> {
+    useSecondTier(this.args.engine === 'jit');
     await this.session.boot();
     const trace = (line: string): boolean => process.stderr.write(`${line}\n`);
     if (this.args.trace.has('exits')) traceExits(trace);

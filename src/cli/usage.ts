@@ -27,6 +27,10 @@ Machine:
                          Without a configuration, VMX and EPT are offered; switch them off
                          with --set nestedhvm=0 and --set hap=0.
 
+  --engine interpreter|jit
+                         interpreter (default), or with hot code compiled as well: faster in
+                         long computations; what guests see is the same to the instruction
+
 Consoles:
   --serial N=stdio       connect COM1 (N=0) to COM4 (N=3) to this terminal; leave with
                          Ctrl-A x. Without any --serial, COM1 is
