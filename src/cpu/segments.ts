@@ -21,6 +21,9 @@ export const DESC_AT = new Int32Array(2);
 /** Type field (bits 3:0 of the access rights) of code segments: code, conforming, readable; of data: expand-down, writable. */
 export const TYPE_CODE = 8, TYPE_CONFORMING = 4, TYPE_READABLE = 2, TYPE_WRITABLE = 2, TYPE_ACCESSED = 1;
 
+/** Access rights of a data segment after reset: present, writable, accessed. */
+const REAL_MODE_RIGHTS = AR_P | AR_S | TYPE_WRITABLE | TYPE_ACCESSED;
+
 /** System descriptor types. */
 export const SYS_TSS16 = 1, SYS_LDT = 2, SYS_TSS16_BUSY = 3, SYS_CALL16 = 4, SYS_TASK_GATE = 5, SYS_INT16 = 6, SYS_TRAP16 = 7;
 export const SYS_TSS = 9, SYS_TSS_BUSY = 11, SYS_CALL = 12, SYS_INT = 14, SYS_TRAP = 15;
@@ -153,15 +156,20 @@ export function setNullSegment(s: number, selector: number): void {
 
 /**
  * Loads segment register s in real mode: base and selector change, limit and size stay ("unreal mode" relies on it); CS becomes
- * writable, as it is after reset.
+ * writable, as it is after reset. A register left null by protected mode becomes an ordinary real-mode one (SDM 3A 9.9.2 leaves that open).
  */
 export function setRealModeSegment(s: number, selector: number): void {
   R[SEG_SEL + s] = selector;
   R[SEG_BASE + 2 * s] = selector << 4;
   R[SEG_BASE + 2 * s + 1] = 0;
   const old = R[SEG_AR + s];
-  let ar = (old & ~(AR_UNUSABLE | 0x60)) | AR_P | AR_S;
-  if (s === CS || (old & AR_UNUSABLE) !== 0 || (old & 0xa) === 0) ar = (ar & ~15) | 3;
+  if (old & AR_UNUSABLE) {
+    R[SEG_LIMIT + s] = 0xffff;
+    R[SEG_AR + s] = REAL_MODE_RIGHTS;
+    return;
+  }
+  let ar = (old & ~0x60) | AR_P | AR_S;
+  if (s === CS || (old & 0xa) === 0) ar = (ar & ~15) | 3;
   R[SEG_AR + s] = ar;
 }
 
