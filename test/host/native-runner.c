@@ -131,7 +131,7 @@ static long call6(long n, long a, long b, long c, long d, long e, long f) {
 }
 enum { SYS_read = 0, SYS_write = 1, SYS_mmap = 9, SYS_sigaction = 13, SYS_setitimer = 38, SYS_sigaltstack = 131, SYS_modify_ldt = 154,
   SYS_arch_prctl = 158, SYS_exit_group = 231, SYS_memfd = 319, SYS_ftruncate = 77 };
-enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 16, MAP_ANONYMOUS = 32, MAP_POPULATE = 0x8000, ARCH_SET_GS = 0x1001 };
+enum { PROT_READ = 1, PROT_WRITE = 2, PROT_EXEC = 4, MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_FIXED = 16, MAP_ANONYMOUS = 32, MAP_POPULATE = 0x8000, ARCH_SET_GS = 0x1001, ARCH_GET_GS = 0x1004 };
 
 static __attribute__((noreturn)) void die(const char *why) {
   size_t length = 0;
@@ -208,6 +208,12 @@ static void load_selectors(void) {
     __asm__ volatile("mov %0, %%gs" : : "m"(none));
     if (call6(SYS_arch_prctl, ARCH_SET_GS, (long)setup.segment_base, 0, 0, 0, 0) != 0) die("native-runner: cannot set the base of GS\n");
   } else __asm__ volatile("mov %0, %%gs" : : "m"(ldt));
+}
+
+/* A load of a null selector may have cleared it. */
+static int gs_base_changed(void) {
+  uint64_t base;
+  return setup.bits == 64 && (call6(SYS_arch_prctl, ARCH_GET_GS, (long)&base, 0, 0, 0, 0) != 0 || base != setup.segment_base);
 }
 
 /* Signal numbers and trap numbers go with each other except for the timer. */
@@ -326,7 +332,7 @@ static uint8_t *run_case(const struct test *test, uint8_t *out) {
   uint16_t selector[6];
   read_selectors(selector);
   const uint16_t gs = setup.bits == 64 ? 0 : 7;
-  if (test->reload_segments || selector[2] != 0x2b || selector[3] != 0x2b || selector[4] != 0 || selector[5] != gs) load_selectors();
+  if (test->reload_segments || gs_base_changed() || selector[2] != 0x2b || selector[3] != 0x2b || selector[4] != 0 || selector[5] != gs) load_selectors();
   out = collect_differences(out + sizeof *reply);
   for (uint32_t n = 0; n < test->patches; n++) {
     const struct patch *patch = &test->patch[n];
