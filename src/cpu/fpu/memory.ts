@@ -10,7 +10,7 @@ import { checkAlignment, probeRead, probeWrite } from '../mmu/access';
  */
 export function openOperand(p: number, bytes: number, alignment: number, write: boolean): void {
   memoryAddress(p, bytes, write);
-  checkAlignment(R[LA], alignment);
+  checkAlignment(R[LA], R[LA + 1], alignment);
   if (write) probeWrite(R[LA], R[LA + 1], bytes);
   else probeRead(R[LA], R[LA + 1], bytes);
 }

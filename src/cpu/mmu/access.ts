@@ -89,7 +89,7 @@ export { checkAlignment };
 
 /** Raises what a write of an operand of `bytes` bytes (1, 2, 4, 8 or 16) would raise, #AC included. */
 export function probeOperand(lo: number, hi: number, bytes: number): void {
-  checkAlignment(lo, bytes);
+  checkAlignment(lo, hi, bytes);
   probeWrite(lo, hi, bytes);
 }
 

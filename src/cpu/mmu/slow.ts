@@ -57,8 +57,9 @@ function nextPageHigh(lo: number, hi: number): number {
 }
 
 /** #AC(0) for a misaligned access to `size` bytes (a power of two); the empty bank is selected just while alignment is checked (CR0.AM, EFLAGS.AC, CPL 3). */
-export function checkAlignment(lo: number, size: number): void {
-  if (R[TLBB] === EMPTY_BANK && (lo & (size - 1)) !== 0) raiseError(X_AC, 0);
+export function checkAlignment(lo: number, hi: number, size: number): void {
+  // A non-canonical address goes first.
+  if (R[TLBB] === EMPTY_BANK && (lo & (size - 1)) !== 0 && !isNonCanonical(hi)) raiseError(X_AC, 0);
 }
 
 // --- Data breakpoints (SDM 3B 17.2) ---
@@ -152,7 +153,7 @@ function beforeDevice(): void {
 
 /** Host offset where the `size` bytes (1 to 16) at a linear address can be read, in RAM, ROM or SCRATCH. */
 export function readOffset(lo: number, hi: number, size: number): number {
-  checkAlignment(lo, size);
+  checkAlignment(lo, hi, size);
   const offset = lo & 4095;
   const code = dataPage(lo, hi, 0);
   if (offset + size <= 4096) {
@@ -187,7 +188,7 @@ export function slowRead(lo: number, hi: number, size: number, p: number): numbe
 
 /** Stores the `size` bytes (1 to 16) that stand at STORE_AREA. */
 function storeStaged(lo: number, hi: number, size: number): void {
-  checkAlignment(lo, size);
+  checkAlignment(lo, hi, size);
   const offset = lo & 4095, from = SCRATCH + STORE_AREA;
   const code = dataPage(lo, hi, ACCESS_WRITE);
   const hostPage = WALK[WALK_HOST_PAGE];
@@ -266,7 +267,7 @@ export function slowWrite64(lo: number, hi: number, valueLo: number, valueHi: nu
 export function slowRmw(lo: number, hi: number, size: number, p: number): number {
   R[CURP] = p;
   if (isNonCanonical(hi)) raiseNonCanonical(lo, p);
-  checkAlignment(lo, size);
+  checkAlignment(lo, hi, size);
   const offset = lo & 4095, area = SCRATCH + RMW_AREA;
   const code = dataPage(lo, hi, ACCESS_WRITE);
   const hostPage = WALK[WALK_HOST_PAGE];

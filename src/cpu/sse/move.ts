@@ -6,7 +6,7 @@
 import { R, LA, MEMHI, EAT, RDI } from '../state';
 import { C, recAddressSize, recSegment, type Handler } from '../record';
 import { checkCanonical, segmentAddress, readRm32, readRm64, writeRm32, writeRm64 } from '../operands';
-import { probeOperand, store8 } from '../mmu/access';
+import { checkAlignment, probeWrite, store8 } from '../mmu/access';
 import { advance } from '../fpu/memory';
 import { reportPendingError } from '../fpu/stack';
 import { enterMmxState } from '../mmx/operands';
@@ -260,7 +260,8 @@ function maskmovdqu(p: number): void {
   segmentAddress(segment, R[EAT], R[EAT + 1], 16, true);
   if (size === 2) checkCanonical(segment, R[LA], R[LA + 1], 16);
   const lo = R[LA], hi = R[LA + 1];
-  probeOperand(lo, hi, 16);
+  checkAlignment(lo, hi, 8);
+  probeWrite(lo, hi, 16);
   for (let i = 0; i < 16; i++) {
     if (((mask >> i) & 1) === 0) continue;
     advance(lo, hi, i);
