@@ -5,7 +5,7 @@
  * The write functions raise #GP(0) and change nothing when the value is not allowed. Privilege and VM exits are the instructions' business.
  */
 import {
-  R, CODE64, CR0, CR0_AM, CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NE, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR3, CR4, CR4_PAE, CR4_PGE, CR4_PSE,
+  R, CODE64, CR0, CR0_AM, CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NE, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR3, CR4, CR4_PAE, CR4_PGE, CR4_PSE, CR4_SMEP,
   DR0, DR6, DR7, EFER, EFER_LMA, EFER_LME, EFER_NXE, LMA, MISC_ENABLE, SEG_AR, CS, AR_L, X_TS,
 } from './state';
 import { raiseError, raiseGp } from './fault';
@@ -71,7 +71,7 @@ export function writeCr4(lo: number, hi: number): void {
   if (hi !== 0 || (lo & ~cr4AllowedBits()) !== 0 || !cr4AllowedByVmx(lo)) raiseGp(0);
   if (R[LMA] && (lo & CR4_PAE) === 0) raiseGp(0);
   const changed = R[CR4] ^ lo;
-  const pagingBits = CR4_PAE | CR4_PSE | CR4_PGE;
+  const pagingBits = CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP;
   if (changed & pagingBits && usesPdptes(R[CR0], lo, R[EFER]) && !loadPdptes(R[CR3])) raiseGp(0);
   R[CR4] = lo;
   if (changed & pagingBits) flushAll();

@@ -1,7 +1,7 @@
 /**
  * Linear-address translation (SDM 3A chapter 4): no paging, 32-bit paging with 4 MiB pages and PSE-36, PAE, 4-level paging with 2 MiB
- * and 1 GiB pages; through EPT where that is on. Accessed flags are set once the access is known to be permitted, in all entries used;
- * the dirty flag in the last one on writes. Left out: 5-level paging, protection keys.
+ * and 1 GiB pages; through EPT where that is on. The accessed flag is set in every entry that the walk goes through, in the last one, with
+ * the dirty flag for writes, once the access is known to be permitted. Left out: 5-level paging, protection keys.
  */
 import {
   R, CR0, CR3, CR4, EFER, EFLAGS, F_AC, LMA, CPL, PDPTE, CR0_WP, CR4_PSE, CR4_PAE, CR4_PGE, CR4_SMEP, CR4_SMAP, EFER_NXE,
@@ -96,11 +96,12 @@ function walk4Level(lo: number, hi: number, access: number): number {
       if (level === 1 && (low & 0x1fe000) !== 0) pageFault(lo, hi, access, PF_PRESENT | PF_RESERVED);
       break;
     }
+    if ((low & A) === 0) setEntryFlags(level, A);
     tableLo = low & -4096;
     tableHi = high & 0xfffff;
   }
   const flags = permit(lo, hi, access, rights, noExecute, low) | (level === 0 ? 0 : level === 1 ? PAGE_LARGE : PAGE_HUGE);
-  updateFlags(3, level, access);
+  updateLeaf(level, access);
   const offsetMask = level === 0 ? 0xfff : level === 1 ? 0x1fffff : 0x3fffffff;
   return translatePhysical((low & ~offsetMask) | (lo & offsetMask), high & 0xfffff, access, flags);
 }
@@ -125,11 +126,12 @@ function walkPae(lo: number, access: number): number {
       if ((low & 0x1fe000) !== 0) pageFault(lo, 0, access, PF_PRESENT | PF_RESERVED);
       break;
     }
+    if ((low & A) === 0) setEntryFlags(level, A);
     tableLo = low & -4096;
     tableHi = high & 0xfffff;
   }
   const flags = permit(lo, 0, access, rights, noExecute, low) | (level === 0 ? 0 : PAGE_LARGE);
-  updateFlags(1, level, access);
+  updateLeaf(level, access);
   const offsetMask = level === 0 ? 0xfff : 0x1fffff;
   return translatePhysical((low & ~offsetMask) | (lo & offsetMask), high & 0xfffff, access, flags);
 }
@@ -143,16 +145,17 @@ function walk32(lo: number, access: number): number {
     const high = (low >>> 13) & 0xff;
     if ((low & 0x200000) !== 0 || (high & PHYSICAL_WIDTH[1]) !== 0) pageFault(lo, 0, access, PF_PRESENT | PF_RESERVED);
     const flags = permit(lo, 0, access, low & (US | RW), 0, low) | PAGE_LARGE;
-    updateFlags(1, 1, access);
+    updateLeaf(1, access);
     return translatePhysical((low & -0x400000) | (lo & 0x3fffff), high, access, flags);
   }
+  if ((low & A) === 0) setEntryFlags(1, A);
   let rights = low & (US | RW);
   locateEntry(0, (low & -4096) | ((lo >>> 10) & 0xffc), 0);
   low = readLow(0);
   if ((low & P) === 0) pageFault(lo, 0, access, 0);
   rights &= low;
   const flags = permit(lo, 0, access, rights, 0, low);
-  updateFlags(1, 0, access);
+  updateLeaf(0, access);
   return translatePhysical((low & -4096) | (lo & 0xfff), 0, access, flags);
 }
 
@@ -180,9 +183,8 @@ function permit(lo: number, hi: number, access: number, rights: number, noExecut
   return storable && ((leaf & D) !== 0 || (access & ACCESS_WRITE) !== 0) ? flags | PAGE_STORABLE : flags;
 }
 
-/** Sets A in the entries of levels top to leaf, and D in the leaf for a write. */
-function updateFlags(top: number, leaf: number, access: number): void {
-  for (let level = top; level > leaf; level--) if ((readLow(level) & A) === 0) setEntryFlags(level, A);
+/** Sets A in the last entry, and D for a write. */
+function updateLeaf(leaf: number, access: number): void {
   const wanted = access & ACCESS_WRITE ? A | D : A;
   if ((readLow(leaf) & wanted) !== wanted) setEntryFlags(leaf, wanted);
 }
