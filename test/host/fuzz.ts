@@ -43,6 +43,8 @@ export interface FuzzResult {
 }
 
 const BATCH = 1000;
+/** One in so many cases is compiled too, which takes long. */
+const COMPILED_SHARE = 40;
 
 function makePattern(rng: Rng): Uint8Array<ArrayBuffer> {
   const pattern = new Uint8Array(PATTERN_PAGES * PAGE), view = new DataView(pattern.buffer);
@@ -115,6 +117,7 @@ export async function fuzz(program: string, options: FuzzOptions): Promise<FuzzR
       if (kind !== KIND_EXIT && ended >= 0 && plan.rows[ended] >= 0) count1(faulted, plan.rows[ended]);
       const share = (start + i) % 8;
       const manners: Manner[] = share === 0 ? ['blocks', 'blocks'] : share < 3 ? ['stepped', 'blocks'] : ['blocks'];
+      if ((start + i) % COMPILED_SHARE === 0) manners.push('compiled');
       for (const [turn, manner] of manners.entries()) {
         if (turn === 0 || plan.selfModifying) placeCode(cases, i * CASE_BYTES);
         const outcome = runUserCase(cases, i * CASE_BYTES, manner);

@@ -8,6 +8,9 @@ import {
   EFER_LME, EFER_NXE, EFER_SCE, ES, FCW, FP_EXP, FP_MANT, FP_VALID, FS, FTOP, GDTR_BASE, GDTR_LIMIT, GS, IDTR_BASE, IDTR_LIMIT, INHIBIT, LDTR, MXCSR, PENDING_DB,
   RIP, SEG_AR, SEG_BASE, SEG_LIMIT, SEG_SEL, SIGNALS, SS, TR, XMM, X_AC, X_DF, X_GP, X_PF, X_TS, X_UD,
 } from '../../src/cpu/state';
+import { lookup, setStepping } from '../../src/cpu/engine/blocks';
+import { compileRegion } from '../../src/cpu/engine/regions';
+import { FAULT } from '../../src/cpu/fault';
 import { setFlags } from '../../src/cpu/flags';
 import { setControlWord, setStatusWord, statusWord } from '../../src/cpu/fpu/stack';
 import { mem32, mem8, memView } from '../../src/cpu/mmu/memory';
@@ -24,8 +27,8 @@ import {
 } from './user-layout';
 import type { Area, Layout } from './user-layout';
 
-/** How a case is executed. */
-export type Manner = 'blocks' | 'stepped';
+/** How a case is executed: by the interpreter in blocks or one instruction at a time, or compiled by the second tier (after it ran in blocks). */
+export type Manner = 'blocks' | 'stepped' | 'compiled';
 
 // --- Physical memory ---
 const TABLES = 0x10000, TABLES_END = 0x40000, SYSTEM_PAGES = 0x40000, EXIT_PAGE = 0x50000, POOL = 0x100000;
@@ -293,6 +296,16 @@ export function placeCode(cases: Uint8Array, at: number): void {
   }
 }
 
+/** Hands the code at RIP to the second tier. */
+function compileCode(): void {
+  setStepping(false);
+  try {
+    compileRegion(lookup());
+  } catch (thrown) {
+    if (thrown !== FAULT) throw thrown;
+  }
+}
+
 /** Executes the case at cases[at], whose code has been placed. */
 export function runUserCase(cases: Uint8Array, at: number, manner: Manner): UserOutcome {
   const view = new DataView(cases.buffer, cases.byteOffset + at);
@@ -303,6 +316,7 @@ export function runUserCase(cases: Uint8Array, at: number, manner: Manner): User
   }
   loadState(new Int32Array(cases.buffer, cases.byteOffset + at, CASE_FX / 4 + 128), 0);
   stepping = manner === 'stepped';
+  if (manner === 'compiled') compileCode();
   execute();
   storeState();
   const differences: number[] = [];
