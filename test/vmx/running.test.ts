@@ -19,14 +19,18 @@ const HYPERVISOR = `
         jbe failed
         vmptrld [vmcs_pointer]
         jbe failed
-        mov edi, ${LOG}
-        xor esi, esi
+        mov dword [log_end], ${LOG}
+        mov dword [log_count], 0
         vmlaunch
 failed: mov r15d, 0xbad
         hlt
 exit:   push rax
         push rcx
         push rdx
+        push rsi
+        push rdi
+        mov edi, [log_end]
+        mov esi, [log_count]
         mov ecx, 0x4402
         vmread rax, rcx
         mov [rdi], eax
@@ -42,6 +46,8 @@ exit:   push rax
         mov [rdi + 12], edx
         add edi, 16
         inc esi
+        mov [log_end], edi
+        mov [log_count], esi
         cmp ebp, 18
         je done
         cmp esi, 200
@@ -86,17 +92,23 @@ interrupt:
         mov ecx, 0x4404
         vmread rax, rcx
         mov [${LOG - 16}], eax
-resume: pop rdx
+resume: pop rdi
+        pop rsi
+        pop rdx
         pop rcx
         pop rax
         vmresume
         mov r15d, 0xbad2
         hlt
-done:   pop rdx
+done:   pop rdi
+        add rsp, 8                  ; RSI counts the exits
+        pop rdx
         pop rcx
         pop rax
         hlt
 align 8
+log_end: dd 0
+log_count: dd 0
 vmxon_pointer: dq ${VMXON_REGION}
 vmcs_pointer: dq ${VMCS}
 guest:
@@ -264,6 +276,17 @@ over:   push rax
         vmcall
 ${GUEST_GDT}`, [[0x4002, PROC | (1 << 27)]]);
     expect(exits.map((e) => [e.reason, e.rip])).toEqual([[37, 1], [37, 6], [37, 10], [37, 11], [18, 11]]);
+  });
+
+  it('single-steps the iterations of a string instruction', () => {
+    const exits = runGuest(`
+        mov edi, 0x3e000
+        mov ecx, 3
+here:   rep stosb
+        vmcall
+${GUEST_GDT}`, [[0x4002, PROC | (1 << 27)]]);
+    expect(exits.map((e) => [e.reason, e.rip])).toEqual([[37, 5], [37, 10], [37, 10], [37, 10], [37, 12], [18, 12]]);
+    expect(R[RCX]).toBe(0);
   });
 
   it('exits for an external interrupt whether or not the guest allows it', () => {

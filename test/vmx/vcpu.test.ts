@@ -4,6 +4,7 @@ import { EPT, EPT_ENABLED } from '../../src/cpu/mmu/ept';
 import { onVcpuSwitch, resetVcpus, restoreVcpus, saveVcpus, switchVcpu } from '../../src/cpu/vcpus';
 import { allGuests, currentGuest, cyclesAtLevel, levelNow } from '../../src/observe/guests';
 import { BUD } from '../../src/cpu/state';
+import { physWrite32 } from '../../src/cpu/mmu/physical';
 import * as I from '../../src/vmx/intercepts';
 import { resetVmx, restoreVmx, saveVmx } from '../../src/vmx/vcpu';
 import {
@@ -54,6 +55,48 @@ describe('VMX state beside R', () => {
 });
 
 describe('guests', () => {
+  it('are told apart by their VMCS, not by its page', () => {
+    ready();
+    plain('vmlaunch');
+    const first = currentGuest();
+    I.interceptSimple(10, registerRecord());
+    // Moving a guest to another processor clears its VMCS, and it stays the same guest.
+    withPointer('vmclear', VMCS_A);
+    withPointer('vmptrld', VMCS_A);
+    plain('vmlaunch');
+    expect(currentGuest()).toBe(first);
+    I.interceptSimple(10, registerRecord());
+    // The page is freed, cleared and used for another guest.
+    withPointer('vmclear', VMCS_A);
+    for (let n = 4; n < 4096; n += 4) physWrite32(VMCS_A + n, 0);
+    withPointer('vmptrld', VMCS_A);
+    fillVmcs();
+    plain('vmlaunch');
+    expect(currentGuest()?.id).toBe(2);
+    expect(allGuests()).toHaveLength(2);
+  });
+
+  it('of several processors are charged for their own time', () => {
+    powerOn({ vcpus: 2 });
+    resetVcpus(2);
+    resetVmx();
+    powerOn({ vcpus: 2 });
+    enterVmxRoot();
+    fillVmcs();
+    plain('vmlaunch');
+    R[BUD] -= 100;
+    switchVcpu(1);
+    expect(levelNow()).toBe(1);
+    R[BUD] -= 1000;
+    switchVcpu(0);
+    expect(levelNow()).toBe(2);
+    R[BUD] -= 10;
+    expect(cyclesAtLevel(2)).toBe(110);
+    I.interceptSimple(10, registerRecord());
+    expect(allGuests()[0].counters[71]).toBe(111);
+  });
+
+
   it('know their parent by its VMLAUNCH or VMRESUME exit, and count their cycles', () => {
     ready();
     expect(levelNow()).toBe(1);
