@@ -1,0 +1,2 @@
+#include "vmx.h"
+void test_events(void) {}
