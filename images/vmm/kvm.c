@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "vmm.h"
 
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -14,6 +15,8 @@
 #define CPUID_ENTRIES 256
 #define CPUID_1_ECX_TSC_DEADLINE (1u << 24)
 #define CPUID_1_ECX_HYPERVISOR (1u << 31)
+#define CPUID_NAME_FIRST 0x80000002u
+#define CPUID_NAME_LAST 0x80000004u
 #define CR0_PE 1u
 #define CR0_PG (1u << 31)
 #define CR4_PAE (1u << 5)
@@ -73,10 +76,13 @@ static void set_cpuid(void)
         fail_errno("KVM_GET_SUPPORTED_CPUID");
     bool deadline = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_TSC_DEADLINE_TIMER) > 0;
     for (unsigned i = 0; i < cpuid.header.nent; i++) {
-        if (cpuid.entries[i].function != 1)
-            continue;
+        struct kvm_cpuid_entry2 *entry = &cpuid.entries[i];
         /* KVM leaves these two to its user: Linux looks for the paravirtual clock only under a hypervisor. */
-        cpuid.entries[i].ecx |= CPUID_1_ECX_HYPERVISOR | (deadline ? CPUID_1_ECX_TSC_DEADLINE : 0);
+        if (entry->function == 1)
+            entry->ecx |= CPUID_1_ECX_HYPERVISOR | (deadline ? CPUID_1_ECX_TSC_DEADLINE : 0);
+        /* So it does the CPU's name. */
+        if (entry->function >= CPUID_NAME_FIRST && entry->function <= CPUID_NAME_LAST)
+            __cpuid(entry->function, entry->eax, entry->ebx, entry->ecx, entry->edx);
     }
     if (ioctl(vcpu, KVM_SET_CPUID2, &cpuid) < 0)
         fail_errno("KVM_SET_CPUID2");

@@ -21,6 +21,7 @@
 #define PVH_MAGIC 0x336ec578u
 #define E820_RAM 1
 #define E820_RESERVED 2
+#define MEMORY_REGIONS 4
 /* Where a 32-bit x86 Linux runs in linear memory, minus where it lies in physical memory. */
 #define LINUX32_PAGE_OFFSET 0xc0000000u
 
@@ -70,11 +71,12 @@ static void read_to_guest(const struct file *file, uint64_t offset, uint64_t gue
 }
 
 /* The guest's memory map; both boot protocols carry it. */
-static void memory_map(struct region map[3])
+static void memory_map(struct region map[MEMORY_REGIONS])
 {
     map[0] = (struct region){ 0, LAYOUT_LOW_RAM_END, E820_RAM };
-    map[1] = (struct region){ LAYOUT_ACPI, LAYOUT_ACPI_END - LAYOUT_ACPI, E820_RESERVED };
-    map[2] = (struct region){ LAYOUT_HIGH_RAM, guest_ram_size - LAYOUT_HIGH_RAM, E820_RAM };
+    map[1] = (struct region){ LAYOUT_LOW_RAM_END, LAYOUT_VGA - LAYOUT_LOW_RAM_END, E820_RESERVED };
+    map[2] = (struct region){ LAYOUT_ACPI, LAYOUT_ACPI_END - LAYOUT_ACPI, E820_RESERVED };
+    map[3] = (struct region){ LAYOUT_HIGH_RAM, guest_ram_size - LAYOUT_HIGH_RAM, E820_RAM };
 }
 
 /* As high as it may lie, out of the way of the kernel. */
@@ -112,10 +114,10 @@ static uint32_t write_boot_params(const struct setup_header *header, struct regi
     params->hdr.ramdisk_size = (uint32_t)initrd.size;
     params->acpi_rsdp_addr = build_acpi_tables();
 
-    struct region map[3];
+    struct region map[MEMORY_REGIONS];
     memory_map(map);
-    params->e820_entries = 3;
-    for (int i = 0; i < 3; i++)
+    params->e820_entries = MEMORY_REGIONS;
+    for (int i = 0; i < MEMORY_REGIONS; i++)
         params->e820_table[i] = (struct boot_e820_entry){ map[i].start, map[i].size, map[i].type };
     return LAYOUT_BOOT_PARAMS;
 }
@@ -160,17 +162,17 @@ static uint32_t write_pvh_start_info(struct region initrd)
                .command_line = LAYOUT_COMMAND_LINE,
                .rsdp = build_acpi_tables(),
                .memory_map = LAYOUT_PVH_MEMORY_MAP,
-               .memory_map_entries = 3 };
+               .memory_map_entries = MEMORY_REGIONS };
     struct {
         uint64_t start, size, command_line, reserved;
     } module = { .start = initrd.start, .size = initrd.size };
     struct {
         uint64_t start, size;
         uint32_t type, reserved;
-    } entries[3] = { 0 };
-    struct region map[3];
+    } entries[MEMORY_REGIONS] = { 0 };
+    struct region map[MEMORY_REGIONS];
     memory_map(map);
-    for (int i = 0; i < 3; i++) {
+    for (int i = 0; i < MEMORY_REGIONS; i++) {
         entries[i].start = map[i].start;
         entries[i].size = map[i].size;
         entries[i].type = map[i].type;

@@ -30,7 +30,8 @@ enum {
     LAYOUT_BOOT_PARAMS = 0x10000,
     LAYOUT_COMMAND_LINE = 0x20000,
     LAYOUT_COMMAND_LINE_END = 0x21000,
-    LAYOUT_LOW_RAM_END = 0x9fc00,
+    LAYOUT_LOW_RAM_END = 0x9fc00, /* a kilobyte for the firmware follows */
+    LAYOUT_VGA = 0xa0000,
     LAYOUT_ACPI = 0xe0000,
     LAYOUT_ACPI_END = 0x100000,
     LAYOUT_HIGH_RAM = 0x100000,
