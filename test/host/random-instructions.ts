@@ -42,8 +42,10 @@ interface Pointer {
 }
 
 const SELECTORS = [0x2b, 0x2b, 0x2b, 0x28, 0, 3, 1, 0x23, 0x33, 0x10, 0x18, 7, 0x0f, 0x83, 0xffff];
-/** For segment loads: null selectors without RPL, which a timer interrupt would clear. */
-const LOADABLE = SELECTORS.filter((selector) => selector === 0 || selector > 3);
+/** For segment loads: null selectors without RPL, which a timer interrupt would clear; no small segment, which SS must not become. */
+const LOADABLE = SELECTORS.filter((selector) => (selector === 0 || selector > 3) && selector !== 7);
+/** For far transfers: no code of another size, but for the way out. */
+const FAR_SELECTORS = SELECTORS.filter((selector) => selector !== 0x23 && selector !== 0x33);
 const RAX = 0, RCX = 1, RDX = 2, RBX = 3, RSP = 4, RBP = 5, RSI = 6, RDI = 7;
 /** More than a case has: a branch out of the sequence. */
 const MAX_INSTRUCTIONS = 64;
@@ -94,6 +96,7 @@ export class CaseGenerator {
   private prepared = false;
   private fixups: { position: number; size: number; next: number; target: number; absolute: boolean; patch: boolean }[] = [];
   private patches = 0;
+  private patched: [number, number][] = [];
   private written: { gpr: number } = { gpr: 0 };
   private segmentsChanged = false;
   private mayUnmaskInvalid = false;
@@ -152,6 +155,7 @@ export class CaseGenerator {
     this.prepared = false;
     this.x87Used = false;
     this.patches = 0;
+    this.patched = [];
     this.undefined = 0;
     this.written.gpr = 0;
     this.segmentsChanged = false;
@@ -364,6 +368,8 @@ export class CaseGenerator {
   /** A memory patch; false when there is no room for another. */
   private patch(offset: number, data: readonly number[]): boolean {
     if (this.patches === CASE_PATCHES || offset < 0) return false;
+    for (const [from, end] of this.patched) if (offset < end && offset + data.length > from) return false;
+    this.patched.push([offset, offset + data.length]);
     const at = CASE_PATCH + PATCH_BYTES * this.patches++;
     this.view.setUint32(at, offset, true);
     this.view.setUint32(at + 4, data.length, true);
@@ -470,7 +476,7 @@ export class CaseGenerator {
         const selector = this.is64 ? 0x33 : 0x23, reg = this.scratch();
         this.loadBoundary(reg, merge(this.laterBoundary(4)));
         this.begin(-1);
-        this.bytes(0x6a, rng.chance(5) ? rng.pick(SELECTORS) : selector);
+        this.bytes(0x6a, rng.chance(5) ? rng.pick(FAR_SELECTORS) : selector);
         this.begin(-1);
         if (reg >= 8) this.byte(0x41);
         this.byte(0x50 + (reg & 7));
@@ -493,7 +499,7 @@ export class CaseGenerator {
         }
         this.pushConstant(this.randomFlags());
         this.begin(-1);
-        this.bytes(0x6a, rng.chance(4) ? rng.pick(SELECTORS) : selector);
+        this.bytes(0x6a, rng.chance(4) ? rng.pick(FAR_SELECTORS) : selector);
         this.loadBoundary(reg, target);
         this.begin(-1);
         if (reg >= 8) this.byte(0x41);
@@ -514,7 +520,7 @@ export class CaseGenerator {
           return;
         }
         this.absolute(merge(this.laterBoundary(0)), 4);
-        this.bytes(rng.chance(5) ? rng.pick(SELECTORS) : 0x23, 0);
+        this.bytes(rng.chance(5) ? rng.pick(FAR_SELECTORS) : 0x23, 0);
         return;
       }
       default: { // far indirect
@@ -524,7 +530,7 @@ export class CaseGenerator {
         this.steer(6, 1);
         if (this.target >= 0 && this.patches < CASE_PATCHES) {
           this.fixups.push({ position: CASE_PATCH + PATCH_BYTES * this.patches + PATCH_DATA, size: 4, next: 0, target: merge(this.laterBoundary(1)), absolute: true, patch: true });
-          this.patch(this.target, [0, 0, 0, 0, rng.chance(5) ? rng.pick(SELECTORS) : 0x23, 0]);
+          this.patch(this.target, [0, 0, 0, 0, rng.chance(5) ? rng.pick(FAR_SELECTORS) : 0x23, 0]);
         }
         this.encode(info, []);
       }
@@ -1075,7 +1081,7 @@ export class CaseGenerator {
       } else if (kind.role === 'moffs') this.moffs(info);
       else if (kind.role === 'far') {
         this.number(word32(rng), this.operandBits === 16 ? 2 : 4);
-        this.number(rng.pick(SELECTORS), 2);
+        this.number(rng.pick(FAR_SELECTORS), 2);
       }
     }
   }

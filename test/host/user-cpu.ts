@@ -21,7 +21,7 @@ import { resetCpu } from '../../src/cpu/reset';
 import { runSlice } from '../../src/cpu/run';
 import { createBareCpu } from '../support/bare-cpu';
 import {
-  CASE_CODE, CASE_CODE_LENGTH, CASE_CODE_OFFSET, CASE_FLAGS, CASE_FX, CASE_GPR, CASE_PATCH, CASE_PATCH_COUNT, CASE_TARGET, CODE_PAGE, EXECUTE, KIND_EXIT, KIND_TIMEOUT,
+  CASE_CODE, CASE_CODE_LENGTH, CASE_CODE_OFFSET, CASE_FLAGS, CASE_FX, CASE_GPR, CASE_PATCH, CASE_PATCH_COUNT, CASE_TARGET, CODE_PAGE, EXECUTE, KIND_ASTRAY, KIND_EXIT, KIND_TIMEOUT,
   LDT_DATA, PAGE, PATCH_BYTES, PATCH_DATA, PATTERN_PAGES, POOL_PAGES, REPLY_BYTES, REPLY_CR2, REPLY_DIFFERENCES, REPLY_ERROR, REPLY_FLAGS, REPLY_FX, REPLY_GPR,
   REPLY_KIND, REPLY_RIP, REPLY_SELECTORS, USER_CS32, USER_CS64, USER_DATA, WRITE, layoutOf,
 } from './user-layout';
@@ -236,10 +236,10 @@ function storeState(): void {
     reply16[REPLY_SELECTORS / 2 + 1] = mem32[frame + 2];
     const rip = (reply32[REPLY_RIP / 4] >>> 0) + (reply32[REPLY_RIP / 4 + 1] >>> 0) * 0x100000000;
     // 32-bit code may also leave by the 64-bit entry of the stub.
-    const exited = vector === X_GP && rip >= layout.stub && rip < layout.stub + PAGE;
+    const exited = vector === X_GP && (rip === layout.exit || rip === layout.stub), astray = !exited && rip >= layout.stub && rip < layout.stub + PAGE;
     // The 32-bit exit is a far jump, which 64-bit code does not have.
     const misfit = exited && layout.bits === 32 && rip === layout.exit && reply16[REPLY_SELECTORS / 2] === USER_CS64;
-    reply32[REPLY_KIND / 4] = misfit ? X_UD : exited ? KIND_EXIT : vector;
+    reply32[REPLY_KIND / 4] = misfit ? X_UD : exited ? KIND_EXIT : astray ? KIND_ASTRAY : vector;
     if (exited) reply32[REPLY_ERROR / 4] = 0;
     if (vector === X_PF) {
       reply32[REPLY_CR2 / 4] = R[CR2];

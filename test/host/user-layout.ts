@@ -104,3 +104,5 @@ export const REPLY_DIFFERENCES = 172, REPLY_FX = 192;
 
 /** Outcome kinds besides exception vectors. */
 export const KIND_EXIT = 0x100, KIND_TIMEOUT = 0x101;
+/** Our side: a wild branch led into the stub, where the native runner has code and we have not. */
+export const KIND_ASTRAY = 0x102;
