@@ -29,7 +29,8 @@ Machine:
 
   --engine interpreter|jit
                          interpreter (default), or with hot code compiled as well: faster in
-                         long computations; what guests see is the same to the instruction
+                         long computations, slower in boots; what guests see is the same to
+                         the instruction
 
 Consoles:
   --serial N=stdio       connect COM1 (N=0) to COM4 (N=3) to this terminal; leave with
