@@ -68,9 +68,10 @@ const failures = [];
 /**
  * Runs one stage.
  * @template T
+ * @template {unknown[]} N
  * @param {string} name
- * @param {unknown[]} needs results of stages it depends on: null where one failed
- * @param {() => Promise<{ value: T, cached?: boolean, bytes?: number, message?: string }>} work
+ * @param {{ [K in keyof N]: N[K] | null }} needs results of stages it depends on: null where one failed
+ * @param {(...needed: N) => Promise<{ value: T, cached?: boolean, bytes?: number, message?: string }>} work gets them
  * @returns {Promise<T | null>}
  */
 async function stage(name, needs, work) {
@@ -80,7 +81,7 @@ async function stage(name, needs, work) {
     return null;
   }
   try {
-    const { value, cached = false, bytes = 0, message = '' } = await work();
+    const { value, cached = false, bytes = 0, message = '' } = await work(.../** @type {N} */ (needs));
     progress.end(cached ? 'cached' : 'done', bytes, message);
     return value;
   } catch (error) {
@@ -143,9 +144,8 @@ async function fetchOnce(root, find) {
  * @param {(item: Package, deb: string) => Promise<Step>} use
  */
 function packageStage(name, root, packageName, use) {
-  return stage(name, [root], async () => {
-    if (root === null) throw new Error('unreachable: a needed stage failed');
-    const { packages, debs, bytes } = await fetchPackages(root, async () => root.find([await packageName(root)]));
+  return stage(name, [root], async (source) => {
+    const { packages, debs, bytes } = await fetchPackages(source, async () => source.find([await packageName(source)]));
     const [item] = packages;
     const [deb] = debs;
     if (item === undefined || deb === undefined) throw new ImageError(`${name}: no package`);
@@ -223,11 +223,10 @@ function guestFiles(files) {
  * @param {string} purpose
  * @param {{ kernel: Step | null, busybox: Step | null, l2: Step | null, tree: Step | null, files: Record<string, Step | null> }} parts
  */
-function l1Stage(name, vmm, purpose, { kernel, busybox, l2, tree, files }) {
-  return stage(name, [kernel, busybox, l2, tree], async () => {
-    if (kernel === null || busybox === null || tree === null) throw new Error('unreachable: a needed stage failed');
+function l1Stage(name, vmm, purpose, { files, ...parts }) {
+  return stage(name, [parts.kernel, parts.busybox, parts.l2, parts.tree], async (kernel, busybox, l2, tree) => {
     const { paths, guests, keys } = guestFiles(files);
-    const inputs = { kernel: kernel.key, busybox: busybox.key, tree: tree.key, keys, names: Object.keys(paths), scripts: hashFiles([scripts.l1Init, scripts.l1Starter]), sources };
+    const inputs = { kernel: kernel.key, busybox: busybox.key, l2: l2.key, tree: tree.key, keys, names: Object.keys(paths), scripts: hashFiles([scripts.l1Init, scripts.l1Starter]), sources };
     const step = await cache.step(`${name.replace('.cpio', '')}${options.amd ? '-svm' : ''}`, inputs, (directory) => {
       const archive = l1Initramfs({ busybox: join(busybox.directory, 'busybox'), init: scripts.l1Init, starter: scripts.l1Starter, vmm, modules: join(kernel.directory, 'modules'), vmmTree: tree.directory, guests: paths });
       writeFileSync(join(directory, name), archive);
@@ -237,10 +236,9 @@ function l1Stage(name, vmm, purpose, { kernel, busybox, l2, tree, files }) {
   });
 }
 
-/** @param {'amd64' | 'i386'} architecture @param {Step | null} busybox */
-function l2Stage(architecture, busybox) {
-  return stage(`L2 initramfs, ${architecture}`, [busybox], async () => {
-    if (busybox === null) throw new Error('unreachable: a needed stage failed');
+/** @param {'amd64' | 'i386'} architecture @param {Step | null} packed */
+function l2Stage(architecture, packed) {
+  return stage(`L2 initramfs, ${architecture}`, [packed], async (busybox) => {
     const name = `initramfs-${architecture}.cpio`;
     const step = await cache.step(`l2-${architecture}`, { busybox: busybox.key, init: hashFiles([scripts.l2Init]), sources }, (directory) => {
       writeFileSync(join(directory, name), l2Initramfs({ busybox: join(busybox.directory, 'busybox'), init: scripts.l2Init }));
@@ -259,10 +257,9 @@ async function build() {
     kernelStep(cache, item, deb, { modules: options.amd ? 'amd' : 'intel', unpackXz, sources }));
   const busybox64 = await packageStage('busybox, amd64', amd64, async () => 'busybox-static', (item, deb) => busyboxStep(cache, item, deb));
   const l2Amd64 = await l2Stage('amd64', busybox64);
-  const kernel = await stage('vmlinux-cloud-amd64', [kernel64], async () => {
-    if (kernel64 === null) throw new Error('unreachable: a needed stage failed');
-    const bytes = publish('vmlinux-cloud-amd64', join(kernel64.directory, 'vmlinux'), 'L1: Debian cloud kernel, ELF with PVH entry');
-    return { value: kernel64, cached: kernel64.cached, bytes };
+  const kernel = await stage('vmlinux-cloud-amd64', [kernel64], async (step) => {
+    const bytes = publish('vmlinux-cloud-amd64', join(step.directory, 'vmlinux'), 'L1: Debian cloud kernel, ELF with PVH entry');
+    return { value: step, cached: step.cached, bytes };
   });
 
   const kernel32 = await packageStage('kernel for L2, i386', i386, (root) => root.dependencyOf('linux-image-686', /^linux-image-\d/), (item, deb) =>
@@ -281,9 +278,8 @@ async function build() {
       kernel, busybox: busybox64, l2: l2Amd64, tree: minivmm, files: { ...initramfs, 'vmlinux-amd64=vmlinux': kernel64, 'vmlinux-686=vmlinux': l2I386 && kernel32 },
     });
   }
-  const qemu = !options.only.includes('qemu') ? null : await stage('QEMU and its libraries', [amd64], async () => {
-    if (amd64 === null) throw new Error('unreachable: a needed stage failed');
-    const { packages, debs, bytes } = await fetchPackages(amd64, async () => amd64.find(qemuPackages(await amd64.closure('qemu-system-x86'))));
+  const qemu = !options.only.includes('qemu') ? null : await stage('QEMU and its libraries', [amd64], async (root) => {
+    const { packages, debs, bytes } = await fetchPackages(root, async () => root.find(qemuPackages(await root.closure('qemu-system-x86'))));
     const step = await qemuStep(cache, packages, debs, sources);
     return { value: step, cached: step.cached, bytes };
   });
