@@ -156,9 +156,10 @@ function syncControls(): void {
     flushContext(c);
   }
   if (R[DR7] & 0xff) syncBreakpoints(c);
+  else key[k + K_DEBUG] = 0;
 }
 
-/** Pages with data breakpoints must not be cached: flushes when breakpoints differ from those the context was filled under. */
+/** Pages with data breakpoints must not be cached: flushes when breakpoints differ from those the context was filled under (0: none). */
 function syncBreakpoints(c: number): void {
   let hash = R[DR7];
   for (let i = 0; i < 8; i++) hash = (Math.imul(hash, 0x01000193) ^ R[DR0 + i]) | 0;
