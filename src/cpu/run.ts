@@ -22,7 +22,7 @@ import { deliverEvent, handleFault, DB_SINGLE_STEP, DB_TASK_SWITCH, EVENT_EXCEPT
 import { mem8 } from './mmu/memory';
 import { updateMode } from './modes';
 import { platform } from './platform';
-import { initCpu, startBySipi } from './reset';
+import { initCpu, startBySipi, SHUT_DOWN, WAIT_FOR_SIPI } from './reset';
 import { settleResumeFlag } from './resume-flag';
 import { SHADOW_MOV_SS } from './system/flag-control';
 import { TURN, TURN_END } from './turn';
@@ -82,7 +82,7 @@ function takeEvent(): boolean {
       return true;
     }
   }
-  if (R[ACTIVITY] === 3) {
+  if (R[ACTIVITY] === WAIT_FOR_SIPI) {
     if ((signals & SIG_SIPI) === 0) return false;
     if (nonRoot) return interceptSipi(R[SIPI_VECTOR]);
     startBySipi();
@@ -91,12 +91,11 @@ function takeEvent(): boolean {
   R[SIGNALS] &= nonRoot ? ~SIG_SIPI : ~(SIG_SIPI | SIG_ATTENTION);
   if (nonRoot && signals & SIG_ATTENTION && vmxBoundary()) return true;
   const shadow = interruptShadow();
-  if (R[PENDING_DB] !== 0 && shadow !== SHADOW_MOV_SS) {
-    if (R[ACTIVITY] === 2) return false;
+  if (R[PENDING_DB] !== 0 && shadow !== SHADOW_MOV_SS && R[ACTIVITY] !== SHUT_DOWN) {
     deliverEvent(EVENT_EXCEPTION, X_DB, false, 0, 0);
     return true;
   }
-  if (R[ACTIVITY] === 2 && !nonRoot) return false;
+  if (R[ACTIVITY] === SHUT_DOWN && !nonRoot) return false;
   if (signals & SIG_NMI && shadow === 0) {
     if (nonRoot && interceptNmi()) return true;
     if (R[NMI_BLOCKED] === 0) {
@@ -107,7 +106,7 @@ function takeEvent(): boolean {
   }
   if (signals & SIG_INTR) {
     if (nonRoot && interceptExternalInterrupt()) return true;
-    if (R[EFLAGS] & F_IF && shadow === 0 && R[ACTIVITY] < 2) {
+    if (R[EFLAGS] & F_IF && shadow === 0 && R[ACTIVITY] < SHUT_DOWN) {
       deliverEvent(EVENT_EXTERNAL, platform.acknowledgeInterrupt(), false, 0, 0);
       return true;
     }

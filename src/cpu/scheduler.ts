@@ -8,6 +8,7 @@
 import { clockNow, skipIdle } from './clock';
 import { RUN_ASLEEP, RUN_BUDGET, RUN_IDLE, RUN_STOPPED, runSlice } from './run';
 import type { Runnable } from './run';
+import { WAIT_FOR_SIPI } from './reset';
 import { ACTIVITY, PENDING_DB, R, SIGNALS, VCPU, VMX_MODE, VMX_NON_ROOT } from './state';
 import { QUANTUM_END, ROTATION, TURN, TURN_END, URGENT } from './turn';
 import { switchVcpu, vcpuCount, vcpuDoubles, vcpuWords } from './vcpus';
@@ -15,7 +16,6 @@ import { TIMER_DEADLINE } from '../vmx/state';
 
 /** Cycles of a turn in the rotation, and of one out of turn. */
 const QUANTUM = 20_000, URGENT_QUANTUM = 2_000;
-const WAIT_FOR_SIPI = 3;
 
 /** vCPUs that were found asleep at clock value `triedAt` although something waits for them (bit mask): an interrupt that they do not take now. */
 let tried = 0, triedAt = -1;

@@ -2,7 +2,8 @@
  * What firmware leaves behind for software that is loaded without any: tables in F0000h-FFFFFh, interrupt vectors that return,
  * the BIOS data area (IBM PC/AT Technical Reference), MTRRs (SDM 3A 12.11). There are no BIOS services.
  */
-import { MTRR_DEF_TYPE, MTRR_FIXED, MTRR_VARIABLE, R } from '../cpu/state';
+import { MTRR_DEF_TYPE, MTRR_FIXED, MTRR_VARIABLE } from '../cpu/state';
+import { vcpuCount, vcpuWords } from '../cpu/vcpus';
 import { physWrite16, physWrite32, physWrite8, physWriteBytes } from '../cpu/mmu/physical';
 import { buildFirmwareTables } from './acpi/tables';
 import type { FirmwareTableOptions, FirmwareTables } from './acpi/tables';
@@ -23,22 +24,25 @@ const WRITE_BACK = 0x06060606, WRITE_PROTECTED = 0x05050505;
 const MTRR_DEFAULT = 0xc06;
 const VARIABLE_VALID = 0x800;
 
-function setFixedMtrr(n: number, pattern: number): void {
-  R[MTRR_FIXED + 2 * n] = R[MTRR_FIXED + 2 * n + 1] = pattern;
+function setFixedMtrr(words: Int32Array, n: number, pattern: number): void {
+  words[MTRR_FIXED + 2 * n] = words[MTRR_FIXED + 2 * n + 1] = pattern;
 }
 
-/** RAM is cached, VGA memory and the devices below 4 GiB are not. Fixed ranges in the order of their MSRs: 64 KiB, two of 16 KiB, eight of 4 KiB. */
-function setMtrrs(): void {
-  setFixedMtrr(0, WRITE_BACK);
-  setFixedMtrr(1, WRITE_BACK);
-  setFixedMtrr(2, 0);
-  for (let n = 3; n < 11; n++) setFixedMtrr(n, WRITE_PROTECTED);
-  R[MTRR_VARIABLE] = PCI_HOLE_START | 0;
-  R[MTRR_VARIABLE + 1] = 0;
-  R[MTRR_VARIABLE + 2] = PCI_HOLE_START | VARIABLE_VALID;
-  R[MTRR_VARIABLE + 3] = 0xff;
-  R[MTRR_DEF_TYPE] = MTRR_DEFAULT;
-  R[MTRR_DEF_TYPE + 1] = 0;
+/**
+ * RAM is cached, VGA memory and the devices below 4 GiB are not; the same on every processor. Fixed ranges in the order of their MSRs: 64 KiB, two of
+ * 16 KiB, eight of 4 KiB.
+ */
+function setMtrrs(words: Int32Array): void {
+  setFixedMtrr(words, 0, WRITE_BACK);
+  setFixedMtrr(words, 1, WRITE_BACK);
+  setFixedMtrr(words, 2, 0);
+  for (let n = 3; n < 11; n++) setFixedMtrr(words, n, WRITE_PROTECTED);
+  words[MTRR_VARIABLE] = PCI_HOLE_START | 0;
+  words[MTRR_VARIABLE + 1] = 0;
+  words[MTRR_VARIABLE + 2] = PCI_HOLE_START | VARIABLE_VALID;
+  words[MTRR_VARIABLE + 3] = 0xff;
+  words[MTRR_DEF_TYPE] = MTRR_DEFAULT;
+  words[MTRR_DEF_TYPE + 1] = 0;
 }
 
 function writeLowMemory(): void {
@@ -51,11 +55,11 @@ function writeLowMemory(): void {
   physWrite8(EBDA_START, 1);
 }
 
-/** Prepares memory and the running vCPU, and returns the tables that it wrote. */
+/** Prepares memory and the vCPUs, and returns the tables that it wrote. */
 export function leaveFirmwareState(options: FirmwareTableOptions): FirmwareTables {
   const tables = buildFirmwareTables(options);
   writeLowMemory();
   physWriteBytes(tables.start, tables.bytes);
-  setMtrrs();
+  for (let vcpu = vcpuCount() - 1; vcpu >= 0; vcpu--) setMtrrs(vcpuWords(vcpu));
   return tables;
 }

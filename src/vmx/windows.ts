@@ -168,7 +168,7 @@ export function vmxBoundary(): boolean {
   if (R[TPR_EXIT_PENDING] !== 0) return exitAtBoundary(EXIT_REASON_TPR_BELOW_THRESHOLD, 0);
 
   const shadow = interruptShadow();
-  if (R[PENDING_DB] !== 0) {
+  if (R[PENDING_DB] !== 0 && R[ACTIVITY] !== SHUTDOWN) {
     if (shadow !== SHADOW_MOV_SS) {
       deliverEvent(EVENT_EXCEPTION, X_DB, false, 0, 0);
       return R[VMX_MODE] !== VMX_NON_ROOT;
