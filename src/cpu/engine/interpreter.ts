@@ -3,7 +3,7 @@
  * kinds' texts (kinds.ts) once the memory buffer exists, so that V8 sees every array as a constant.
  */
 import {
-  R, R8, R16, BUD, IPB, RIP, AMASK,
+  R, R8, R16, BUD, IPB, RIP,
 } from '../state';
 import { C, INFO } from '../record';
 import { setCarryOverflow, getCf, getOf, getPf, getSf } from '../flags';
@@ -12,10 +12,11 @@ import { mem8, memView, SCRATCH } from '../mmu/memory';
 import { T } from '../mmu/tlb';
 import { commitRmw, slowRead, slowRmw, slowWrite16, slowWrite32, slowWrite64, slowWrite8 } from '../mmu/slow';
 import { multiplySigned64, PRODUCT } from '../integer/wide';
-import { codeEpoch, lookup, BLOCK_CROSSING, BLOCK_UNLINKED } from './blocks';
+import { lookup } from './blocks';
 import { GENERIC_HANDLERS } from './handlers';
 import { HOT_KINDS } from './hot-kinds';
 import { KINDS, kindId } from './kinds';
+import { link } from './link';
 import { initRegions, REGION_CASES, REGION_FUNCTIONS } from './regions';
 import { RECORD_OPERANDS } from './semantics/vocabulary';
 
@@ -23,20 +24,6 @@ const TEMPORARIES = 'let a=0,h=0,p=0,i=0,t=0,u=0,v=0,w=0,xl=0,xh=0,yl=0,yh=0,zl=
 
 /** Runs blocks from `t` until one does not fit in R[BUD]; then RIP is that block's first instruction. */
 export type Interpret = (t: number) => void;
-
-/**
- * Goes from the jump whose words start after C[P] to its taken (1) or next (2) target, and remembers the way when it stays in the page.
- */
-function link(P: number, which: number): number {
-  const delta = C[P + 2 + which];
-  const lo = (R[IPB] + delta) | 0;
-  R[RIP + 1] = (R[IPB + 1] + (delta >> 31) + (lo >>> 0 < delta >>> 0 ? 1 : 0)) & R[AMASK];
-  R[RIP] = lo;
-  const epoch = codeEpoch;
-  const block = lookup();
-  if (delta >>> 0 < 4096 && epoch === codeEpoch && (C[block - 2] & (BLOCK_CROSSING | BLOCK_UNLINKED)) === 0) C[P + which] = block;
-  return block;
-}
 
 /** Everything that generated text refers to by name. */
 function environment(): Record<string, unknown> {

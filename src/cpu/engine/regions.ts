@@ -18,6 +18,7 @@ import { GENERIC_HANDLERS } from './handlers';
 import { KIND_GENERIC, KIND_GENERIC_END, KIND_REGION, KINDS } from './kinds';
 import { JUMP_WORDS } from './semantics/control';
 import type { Operands } from './semantics/vocabulary';
+import { TRAINABLE, trainableHandler, trainRegion } from './region-training';
 
 /** State word: 1 while a region function runs. */
 export const IN_REGION = ENGINE_STATE + 2;
@@ -197,9 +198,10 @@ export function compileRegion(head: number): boolean {
   const is64 = (C[head - 2] & MODE_SIZE_MASK) === 2;
   const masked = body.replaceAll(`&R[${AMASK}]`, is64 ? '|0' : '&0');
   const source = `return function region(e){let a=0,h=0,p=0,i=0,t=0,u=0,v=0,w=0,xl=0,xh=0,yl=0,yh=0,zl=0,zh=0,n=0,P=0,W=0;L:for(;;)switch(e){\n${masked}\ndefault:return 0;}}`;
-  const extra: Record<string, unknown> = { REGION_FUNCTIONS, REGION_CASES };
-  for (const number of handlers) extra[`H${number}`] = GENERIC_HANDLERS[number];
+  const extra: Record<string, unknown> = { REGION_FUNCTIONS, REGION_CASES, ...TRAINABLE };
+  for (const number of handlers) extra[`H${number}`] = trainableHandler(GENERIC_HANDLERS[number]);
   const region = compile(source, `region-${(C[head - 3] >>> 0).toString(16)}`, extra) as RegionFunction;
+  trainRegion(region, blocks.map(countOf));
   const id = nextRegion++;
   const entries: number[] = [];
   blocks.forEach((block, index) => {

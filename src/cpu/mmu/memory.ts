@@ -9,6 +9,8 @@ const PAGE_BYTES = 4096;
 /** Room for ROM images after RAM. */
 const ROM_AREA_BYTES = 1 << 20;
 const SCRATCH_BYTES = 128;
+/** A page, and a little more for accesses that start at its end, on which compiled code is trained. */
+const TRAINING_BYTES = 4096 + 64;
 /** Largest RAM: with ROM and scratch the buffer stays below 4 GiB, so that host offsets fit 32 bits. */
 export const MAX_RAM_BYTES = 0xe0000000;
 
@@ -20,6 +22,8 @@ export let ramPages = 0;
 export let bufferPages = 0;
 /** Host offset of the scratch area, which is beyond all RAM and ROM. */
 export let SCRATCH = 0;
+/** Host offset of the training page. */
+export let TRAINING_PAGE = 0;
 export let mem8 = new Uint8Array(0);
 export let mem32 = new Int32Array(0);
 export let memView = new DataView(new ArrayBuffer(0));
@@ -28,11 +32,12 @@ let nextRomPage = 0;
 /** Gives the machine `bytes` of zeroed RAM (a multiple of 4 KiB, at most MAX_RAM_BYTES). Once per machine, before the engine is built. */
 export function allocateRam(bytes: number): void {
   if (bytes <= 0 || bytes % PAGE_BYTES !== 0 || bytes > MAX_RAM_BYTES) throw new RangeError(`RAM of ${bytes} bytes is not possible`);
-  const buffer = new ArrayBuffer(bytes + ROM_AREA_BYTES + SCRATCH_BYTES);
+  const buffer = new ArrayBuffer(bytes + ROM_AREA_BYTES + SCRATCH_BYTES + TRAINING_BYTES);
   ramBytes = bytes;
   ramPages = bytes / PAGE_BYTES;
   bufferPages = (bytes + ROM_AREA_BYTES) / PAGE_BYTES;
   SCRATCH = bytes + ROM_AREA_BYTES;
+  TRAINING_PAGE = SCRATCH + SCRATCH_BYTES;
   nextRomPage = ramPages;
   mem8 = new Uint8Array(buffer);
   mem32 = new Int32Array(buffer);

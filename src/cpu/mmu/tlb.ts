@@ -24,12 +24,14 @@ export const USER_BANK_OFFSET = BANK_WORDS;
 export const CODE_BANK_OFFSET = 2 * BANK_WORDS;
 /** A bank that never holds anything: selected while alignment checking is on, so that every access takes the slow path. */
 export const EMPTY_BANK = CONTEXTS * CONTEXT_WORDS;
+/** A bank that only the training of compiled code uses. */
+export const TRAINING_BANK = EMPTY_BANK + BANK_WORDS;
 
 /**
  * Entries of four words. Data: read tag (linear page, low word), linear page high word, host offset minus linear low word, write tag (equal to the read
  * tag if stores may go straight to RAM). Code: tag, high word, host offset of the page, unused. A tag of 1 matches nothing.
  */
-export const T = new Int32Array(EMPTY_BANK + BANK_WORDS).fill(1);
+export const T = new Int32Array(EMPTY_BANK + 2 * BANK_WORDS).fill(1);
 
 // Per entry: what kind of translation it holds and which lists name it.
 const ENTRY_LOCAL_LIST = 1, ENTRY_GLOBAL_LIST = 2;
