@@ -322,10 +322,13 @@ export function endDelivery(): void {
 
 // --- Events at instruction boundaries ---
 
-/** SIG_INTR is raised. Regardless of RFLAGS.IF; an acknowledged interrupt is taken from the controllers, otherwise it stays pending for L1. */
+/**
+ * SIG_INTR is raised. RFLAGS.IF does not matter, blocking by STI and by MOV SS does (26.2). An acknowledged interrupt is taken from the controllers,
+ * otherwise it stays pending for L1.
+ */
 export function interceptExternalInterrupt(): boolean {
   // Shutdown and wait-for-SIPI block external interrupts.
-  if (!externalInterruptExiting() || R[ACTIVITY] > 1) return false;
+  if (!externalInterruptExiting() || R[ACTIVITY] > 1 || interruptShadow() !== 0) return false;
   let info = 0;
   if (V[F.EXIT_CONTROLS] & EXIT_ACKNOWLEDGE_INTERRUPT) info = INFO_VALID | (TYPE_EXTERNAL << 8) | platform.acknowledgeInterrupt();
   return exitAtBoundary(EXIT_REASON_EXTERNAL_INTERRUPT, info);
