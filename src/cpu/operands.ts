@@ -115,14 +115,14 @@ export function memoryAddress(p: number, bytes: number, write: boolean): void {
 }
 
 /**
- * #GP(0) in 64-bit code if the memory operand is not 16-byte aligned. Called before memoryAddress(): processors look at the alignment that an
- * instruction demands before the canonical form, so it is #GP(0) even where a non-canonical address would be #SS(0).
+ * #GP(0) if the memory operand is not 16-byte aligned. Called before memoryAddress(): processors look at the alignment that an instruction
+ * demands before the limit and the canonical form, so it is #GP(0) even where those would give #SS(0).
  */
 export function requireAligned16(p: number): void {
-  if ((R[MODE] & MODE_SIZE_MASK) !== 2) return;
   effectiveOffset(p);
   const segment = recSegment(p);
-  if (((R[EAT] + (segment >= FS ? R[SEG_BASE + 2 * segment] : 0)) & 15) !== 0) raiseError(X_GP, 0);
+  const base = (R[MODE] & MODE_SIZE_MASK) !== 2 || segment >= FS ? R[SEG_BASE + 2 * segment] : 0;
+  if (((R[EAT] + base) & 15) !== 0) raiseError(X_GP, 0);
 }
 
 /** Raises #SS(0) or #GP(0) when the first or last byte of a 64-bit linear address range is not canonical (48 bits). */

@@ -13,7 +13,7 @@
  * - x87 state after a fault of MASKMOVQ: AMD has changed it to MMX state by then.
  */
 import { ALL_ROWS } from '../../src/cpu/opcodes/table';
-import type { CasePlan } from './random-instructions';
+import type { CasePlan } from './random-code';
 import { STATUS } from './random-rows';
 import type { UserOutcome } from './user-cpu';
 import {
@@ -75,7 +75,7 @@ const hex = (value: number, digits = 8): string => (value >>> 0).toString(16).pa
 const hex64 = (view: DataView, at: number): string => hex(view.getUint32(at + 4, true)) + hex(view.getUint32(at, true));
 
 /** Differences as text, one a line: empty if there are none. `host`: the native runner's replies from `at` on. */
-export function compareOutcomes(layout: Layout, plan: CasePlan, codeLinear: number, host: Buffer, at: number, core: UserOutcome, pattern: DataView): string[] {
+export function compareOutcomes(layout: Layout, plan: CasePlan, entry: number, host: Buffer, at: number, core: UserOutcome, pattern: DataView): string[] {
   const h = new DataView(host.buffer, host.byteOffset + at), c = new DataView(core.reply.buffer, core.reply.byteOffset);
   const found: string[] = [];
   const is64 = layout.bits === 64;
@@ -83,7 +83,7 @@ export function compareOutcomes(layout: Layout, plan: CasePlan, codeLinear: numb
   if (kind === KIND_TIMEOUT || c.getUint32(REPLY_KIND, true) === KIND_ASTRAY) return [];
   const rip = h.getUint32(REPLY_RIP, true) + (is64 ? h.getUint32(REPLY_RIP + 4, true) * 0x100000000 : 0);
   const exited = kind === KIND_EXIT;
-  const end = exited ? plan.starts.length - 1 : endIndex(plan, rip - codeLinear);
+  const end = exited ? plan.starts.length - 1 : endIndex(plan, rip - entry);
   const faulting = exited || end < 0 || plan.rows[end] < 0 ? undefined : ALL_ROWS[plan.rows[end]];
   const severalReasons = faulting !== undefined && SEVERAL_REASONS.has(faulting.mnemonic);
   for (let s = 2; s < 6; s++) {

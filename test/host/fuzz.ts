@@ -4,12 +4,12 @@
  */
 import { disassemble } from '../../src/cpu/disassembler';
 import { CaseGenerator } from './random-instructions';
-import type { CasePlan } from './random-instructions';
+import type { CasePlan } from './random-code';
 import { ROWS, rowsFor } from './random-rows';
 import { Rng, putStatePage, putVector } from './random-values';
 import { NativeRunner } from './native';
 import { compareOutcomes, endIndex, kindName } from './compare';
-import { createUserCpu, placeCode, runUserCase, setPattern } from './user-cpu';
+import { clearCode, createUserCpu, placeCode, runUserCase, setPattern } from './user-cpu';
 import type { Manner } from './user-cpu';
 import {
   CASE_BYTES, CASE_CODE, CASE_CODE_LENGTH, CASE_FLAGS, CASE_FX, CASE_GPR, CASE_TARGET, KIND_EXIT, PAGE, PATTERN_PAGES, REPLY_BYTES, REPLY_DIFFERENCES, REPLY_KIND, REPLY_RIP,
@@ -50,6 +50,8 @@ function makePattern(rng: Rng): Uint8Array<ArrayBuffer> {
   const pattern = new Uint8Array(PATTERN_PAGES * PAGE), view = new DataView(pattern.buffer);
   for (let at = 0; at < pattern.length; at += 16) putVector(rng, view, at);
   putStatePage(rng, view, STATE_PAGE * PAGE);
+  // The self-modifying page is the last: breakpoints around its code.
+  pattern.fill(0xcc, (PATTERN_PAGES - 1) * PAGE);
   return pattern;
 }
 
@@ -109,10 +111,10 @@ export async function fuzz(program: string, options: FuzzOptions): Promise<FuzzR
     let at = 0;
     for (let i = 0; i < count; i++) {
       const view = new DataView(cases.buffer, i * CASE_BYTES);
-      const plan = plans[i], linear = Number(view.getBigUint64(CASE_TARGET, true));
+      const plan = plans[i], entry = Number(view.getBigUint64(CASE_TARGET, true));
       const kind = host.readUInt32LE(at + REPLY_KIND);
       count1(kinds, kind);
-      const ended = kind === KIND_EXIT ? plan.starts.length - 1 : endIndex(plan, Number(host.readBigUInt64LE(at + REPLY_RIP)) - linear);
+      const ended = kind === KIND_EXIT ? plan.starts.length - 1 : endIndex(plan, Number(host.readBigUInt64LE(at + REPLY_RIP)) - entry);
       for (let n = 0; n < ended; n++) if (plan.rows[n] >= 0) count1(completed, plan.rows[n]);
       if (kind !== KIND_EXIT && ended >= 0 && plan.rows[ended] >= 0) count1(faulted, plan.rows[ended]);
       const share = (start + i) % 8;
@@ -121,12 +123,13 @@ export async function fuzz(program: string, options: FuzzOptions): Promise<FuzzR
       for (const [turn, manner] of manners.entries()) {
         if (turn === 0 || plan.selfModifying) placeCode(cases, i * CASE_BYTES);
         const outcome = runUserCase(cases, i * CASE_BYTES, manner);
-        const found = compareOutcomes(layout, plan, linear, host, at, outcome, patternView);
+        const found = compareOutcomes(layout, plan, entry, host, at, outcome, patternView);
         if (found.length > 0) {
           if (failures.length < options.maxFailures) failures.push(describeFailure(layout, plan, cases, i * CASE_BYTES, pattern, turn === 0 ? manner : `${manner}, again`, start + i, found));
           break;
         }
       }
+      if (!plan.selfModifying) clearCode(cases, i * CASE_BYTES);
       at = (at + REPLY_BYTES + 8 * host.readUInt32LE(at + REPLY_DIFFERENCES) + 15) & ~15;
     }
     done += count;

@@ -12,7 +12,7 @@ const HELP = `Random user-mode instruction sequences, on this machine's processo
 
   --count N       sequences per mode (default 1000000)
   --seed S        another set of sequences (default 1)
-  --bits 64|32    one mode only
+  --bits 64|32|16 one mode only
   --only NAMES    concentrate on these mnemonics or handler keys, separated by commas
   --first N       start at case N; with --count 1: that case again
   --failures N    stop after so many sequences with differences (default 20)
@@ -59,7 +59,7 @@ async function main(): Promise<void> {
     return;
   }
   const program = buildNativeRunner(process.cwd());
-  const modes: Bits[] = values.bits === '64' ? [64] : values.bits === '32' ? [32] : [64, 32];
+  const modes = ([64, 32, 16] as Bits[]).filter((bits) => values.bits === undefined || values.bits === String(bits));
   let good = true;
   for (const bits of modes) good = await runMode(program, bits) && good;
   process.exitCode = good ? 0 : 1;

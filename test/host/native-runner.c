@@ -6,7 +6,7 @@
  * and nothing may depend on FS, which they may load. Linked as a static position-independent executable, the kernel puts it high.
  *
  * A sequence ends by a jump to the exit stub, whose page is followed by the save page. 64-bit sequences leave at +0, 32-bit ones
- * (compatibility mode, selector 23h) at +800h. Signals are taken on a stack of their own; their handler never returns to the sequence.
+ * (compatibility mode, selector 23h) at +800h, 16-bit ones (LDT segments) by a far jump to +0. Signals are taken on a stack of their own; their handler never returns to the sequence.
  */
 #include <stdint.h>
 #include <stddef.h>
@@ -17,16 +17,21 @@
 
 #define PAGE 4096ull
 #define MAX_AREAS 16
+#define MAX_LDT 8
 #define ALL_ONES 0xffffffffu
 
 /* --- Protocol --- */
 
 struct area { uint64_t linear; uint32_t first_page, pages, protection, compare; };
 
+struct ldt_entry { uint32_t base, limit, code, big; };
+
 struct setup {
   uint32_t bits, areas, pool_pages, pattern_pages;
-  uint64_t stub, segment_base; /* base of GS: MSR in 64-bit code, LDT entry 0 in 32-bit code */
-  uint32_t segment_limit, padding;
+  uint64_t stub, gs_base;       /* base of GS in 64-bit code */
+  uint16_t selector[6];         /* CS SS DS ES FS GS */
+  uint16_t ldt_entries, unused;
+  struct ldt_entry ldt[MAX_LDT];
   struct area area[MAX_AREAS];
 };
 
@@ -56,13 +61,14 @@ struct reply {
 
 struct difference { uint32_t offset, value; };
 
+enum { INT3 = 0xcc };
 enum { KIND_EXIT = 0x100, KIND_TIMEOUT = 0x101 };
 
 /* The page after the stub. */
 struct save {
   uint64_t gpr[16], flags, target; /* 0, 128, 136 */
   uint32_t far_offset;             /* 144 */
-  uint16_t far_selector, unused;
+  uint16_t far_selector, stack_selector; /* 148, 150 */
   uint64_t clean_flags, stack;     /* 152, 160 */
   uint8_t padding[344];
   uint8_t fx[512];                 /* 512 */
@@ -108,7 +114,7 @@ __asm__(
   ".org stub_begin + 0x900, 0xcc\n"
   "  load_state\n  jmp *S+136(%rip)\n"
   ".org stub_begin + 0xa00, 0xcc\n"
-  "  load_state\n  ljmp *S+144(%rip)\n"
+  "  mov S+150(%rip), %ss\n  load_state\n  ljmp *S+144(%rip)\n"
   ".org stub_begin + 0xb00, 0xcc\n"
   "stub_leave:\n"
   "  mov S+160(%rip), %rsp\n"
@@ -199,21 +205,26 @@ static void read_selectors(uint16_t *selector) {
 }
 
 static void load_selectors(void) {
-  uint16_t data = 0x2b, none = 0, ldt = 7;
-  __asm__ volatile("mov %0, %%ds" : : "m"(data));
-  __asm__ volatile("mov %0, %%es" : : "m"(data));
+  const uint16_t data = 0x2b;
   __asm__ volatile("mov %0, %%ss" : : "m"(data));
-  __asm__ volatile("mov %0, %%fs" : : "m"(none));
-  if (setup.bits == 64) {
-    __asm__ volatile("mov %0, %%gs" : : "m"(none));
-    if (call6(SYS_arch_prctl, ARCH_SET_GS, (long)setup.segment_base, 0, 0, 0, 0) != 0) die("native-runner: cannot set the base of GS\n");
-  } else __asm__ volatile("mov %0, %%gs" : : "m"(ldt));
+  __asm__ volatile("mov %0, %%ds" : : "m"(setup.selector[2]));
+  __asm__ volatile("mov %0, %%es" : : "m"(setup.selector[3]));
+  __asm__ volatile("mov %0, %%fs" : : "m"(setup.selector[4]));
+  __asm__ volatile("mov %0, %%gs" : : "m"(setup.selector[5]));
+  if (setup.bits == 64 && call6(SYS_arch_prctl, ARCH_SET_GS, (long)setup.gs_base, 0, 0, 0, 0) != 0) die("native-runner: cannot set the base of GS\n");
+}
+
+static int selectors_changed(void) {
+  uint16_t now[6], ss;
+  read_selectors(now);
+  __asm__ volatile("mov %%ss, %0" : "=m"(ss));
+  return ss != 0x2b || now[2] != setup.selector[2] || now[3] != setup.selector[3] || now[4] != setup.selector[4] || now[5] != setup.selector[5];
 }
 
 /* A load of a null selector may have cleared it. */
 static int gs_base_changed(void) {
   uint64_t base;
-  return setup.bits == 64 && (call6(SYS_arch_prctl, ARCH_GET_GS, (long)&base, 0, 0, 0, 0) != 0 || base != setup.segment_base);
+  return setup.bits == 64 && (call6(SYS_arch_prctl, ARCH_GET_GS, (long)&base, 0, 0, 0, 0) != 0 || base != setup.gs_base);
 }
 
 /* Signal numbers and trap numbers go with each other except for the timer. */
@@ -259,6 +270,7 @@ static void install(void) {
   const int file = (int)call6(SYS_memfd, (long)"pool", 0, 0, 0, 0, 0);
   if (file < 0 || call6(SYS_ftruncate, file, (long)bytes, 0, 0, 0, 0) != 0) die("native-runner: cannot make memory\n");
   pool = map(0, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+  memset(pool, INT3, bytes);
   pattern = map(0, setup.pattern_pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   for (uint32_t n = 0; n < setup.areas; n++) {
     const struct area *area = &setup.area[n];
@@ -269,8 +281,11 @@ static void install(void) {
   *(uint32_t *)(stub + EXIT32 + 1) = (uint32_t)setup.stub;
   save = (struct save *)(stub + PAGE);
   save->clean_flags = 0x202;
-  if (setup.bits == 32) {
-    struct user_desc segment = { .entry_number = 0, .base_addr = (unsigned)setup.segment_base, .limit = setup.segment_limit, .seg_32bit = 1, .useable = 1 };
+  for (unsigned n = 0; n < setup.ldt_entries; n++) {
+    const struct ldt_entry *entry = &setup.ldt[n];
+    struct user_desc segment = {
+      .entry_number = n, .base_addr = entry->base, .limit = entry->limit, .seg_32bit = entry->big, .contents = entry->code ? 2 : 0, .useable = 1,
+    };
     if (call6(SYS_modify_ldt, 1, (long)&segment, sizeof segment, 0, 0, 0) != 0) die("native-runner: cannot make an LDT\n");
   }
   load_selectors();
@@ -313,7 +328,8 @@ static uint8_t *run_case(const struct test *test, uint8_t *out) {
   save->flags = test->flags;
   save->target = test->target;
   save->far_offset = (uint32_t)test->target;
-  save->far_selector = 0x23;
+  save->far_selector = setup.selector[0];
+  save->stack_selector = setup.selector[1];
   reply->kind = ALL_ONES;
   ticks = 0;
   running = 1;
@@ -329,10 +345,8 @@ static uint8_t *run_case(const struct test *test, uint8_t *out) {
     copy(reply->selector, save->out_selector, sizeof reply->selector);
     copy(reply->fx, save->out_fx, sizeof reply->fx);
   }
-  uint16_t selector[6];
-  read_selectors(selector);
-  const uint16_t gs = setup.bits == 64 ? 0 : 7;
-  if (test->reload_segments || gs_base_changed() || selector[2] != 0x2b || selector[3] != 0x2b || selector[4] != 0 || selector[5] != gs) load_selectors();
+  if (test->reload_segments || gs_base_changed() || selectors_changed()) load_selectors();
+  if (test->code_offset >= setup.pattern_pages * PAGE) memset(pool + test->code_offset, INT3, test->code_length);
   out = collect_differences(out + sizeof *reply);
   for (uint32_t n = 0; n < test->patches; n++) {
     const struct patch *patch = &test->patch[n];

@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { arch } from 'node:os';
 import { join } from 'node:path';
-import { CASE_BYTES, PAGE, PATTERN_PAGES, POOL_PAGES, layoutOf } from './user-layout';
+import { CASE_BYTES, GS, PAGE, PATTERN_PAGES, POOL_PAGES, layoutOf } from './user-layout';
 import type { Bits } from './user-layout';
 
 const GCC_OPTIONS = [
@@ -29,20 +29,28 @@ export function buildNativeRunner(root: string): string {
   return program;
 }
 
-const SETUP_HEADER = 40, AREA_BYTES = 24, MAX_AREAS = 16;
+const LDT_AT = 48, LDT_BYTES = 16, MAX_LDT = 8, AREAS_AT = LDT_AT + LDT_BYTES * MAX_LDT, AREA_BYTES = 24, MAX_AREAS = 16;
 
 function setupRecord(bits: Bits): Buffer {
   const layout = layoutOf(bits);
-  const record = Buffer.alloc(SETUP_HEADER + AREA_BYTES * MAX_AREAS);
+  const record = Buffer.alloc(AREAS_AT + AREA_BYTES * MAX_AREAS);
   record.writeUInt32LE(bits, 0);
   record.writeUInt32LE(layout.areas.length, 4);
   record.writeUInt32LE(POOL_PAGES, 8);
   record.writeUInt32LE(PATTERN_PAGES, 12);
   record.writeBigUInt64LE(BigInt(layout.stub), 16);
-  record.writeBigUInt64LE(BigInt(layout.gsBase), 24);
-  record.writeUInt32LE(layout.gsLimit, 32);
+  record.writeBigUInt64LE(BigInt(layout.segments[GS].base), 24);
+  layout.segments.forEach((segment, i) => record.writeUInt16LE(segment.selector, 32 + 2 * i));
+  record.writeUInt16LE(layout.ldt.length, 44);
+  layout.ldt.forEach((entry, i) => {
+    const at = LDT_AT + LDT_BYTES * i;
+    record.writeUInt32LE(entry.base, at);
+    record.writeUInt32LE(entry.limit, at + 4);
+    record.writeUInt32LE(entry.code ? 1 : 0, at + 8);
+    record.writeUInt32LE(entry.big ? 1 : 0, at + 12);
+  });
   layout.areas.forEach((area, i) => {
-    const at = SETUP_HEADER + AREA_BYTES * i;
+    const at = AREAS_AT + AREA_BYTES * i;
     record.writeBigUInt64LE(BigInt(area.linear), at);
     record.writeUInt32LE(area.first, at + 8);
     record.writeUInt32LE(area.pages, at + 12);

@@ -21,9 +21,9 @@ import { resetCpu } from '../../src/cpu/reset';
 import { runSlice } from '../../src/cpu/run';
 import { createBareCpu } from '../support/bare-cpu';
 import {
-  CASE_CODE, CASE_CODE_LENGTH, CASE_CODE_OFFSET, CASE_FLAGS, CASE_FX, CASE_GPR, CASE_PATCH, CASE_PATCH_COUNT, CASE_TARGET, CODE_PAGE, EXECUTE, KIND_ASTRAY, KIND_EXIT, KIND_TIMEOUT,
-  LDT_DATA, PAGE, PATCH_BYTES, PATCH_DATA, PATTERN_PAGES, POOL_PAGES, REPLY_BYTES, REPLY_CR2, REPLY_DIFFERENCES, REPLY_ERROR, REPLY_FLAGS, REPLY_FX, REPLY_GPR,
-  REPLY_KIND, REPLY_RIP, REPLY_SELECTORS, USER_CS32, USER_CS64, USER_DATA, WRITE, layoutOf,
+  CASE_CODE, CASE_CODE_BYTES, CASE_CODE_LENGTH, CASE_CODE_OFFSET, CASE_FLAGS, CASE_FX, CASE_GPR, CASE_PATCH, CASE_PATCH_COUNT, CASE_TARGET, CODE_PAGE, EXECUTE, KIND_ASTRAY, KIND_EXIT, KIND_TIMEOUT,
+  PAGE, PATCH_BYTES, PATCH_DATA, PATTERN_PAGES, POOL_PAGES, REPLY_BYTES, REPLY_CR2, REPLY_DIFFERENCES, REPLY_ERROR, REPLY_FLAGS, REPLY_FX, REPLY_GPR,
+  REPLY_KIND, REPLY_RIP, REPLY_SELECTORS, USER_CS32, USER_CS64, WRITE, layoutOf,
 } from './user-layout';
 import type { Area, Layout } from './user-layout';
 
@@ -32,10 +32,10 @@ export type Manner = 'blocks' | 'stepped' | 'compiled';
 
 // --- Physical memory ---
 const TABLES = 0x10000, TABLES_END = 0x40000, SYSTEM_PAGES = 0x40000, EXIT_PAGE = 0x50000, POOL = 0x100000;
-const GDT_AT = 0, IDT_AT = 0x1000, TSS_AT = 0x2000, HANDLERS_AT = 0x3000, STACK_TOP = 0x5000, LDT_AT = 0x800, SYSTEM_PAGE_COUNT = 5;
+const GDT_AT = 0, IDT_AT = 0x1000, TSS_AT = 0x2000, HANDLERS_AT = 0x3000, STACK_TOP = 0x5000, LDT_AT = 0x800, LDT_LIMIT = 63, SYSTEM_PAGE_COUNT = 5;
 /** The system pages, in the kernel half, where user code cannot read them. */
 const SYSTEM_HI = 0xffff9000;
-const HLT = 0xf4;
+const HLT = 0xf4, INT3 = 0xcc;
 const BUDGET = 200000;
 
 let layout: Layout = layoutOf(64);
@@ -95,10 +95,12 @@ function buildSystemPages(): void {
   // TSS (busy) and LDT, which only LAR, LSL and error codes look at.
   put64(gdt + 0x40, (TSS_AT << 16) | 0x67, 0x00008b00);
   put64(gdt + 0x48, SYSTEM_HI, 0);
-  put64(gdt + 0x50, (LDT_AT << 16) | 7, 0x00008200);
+  put64(gdt + 0x50, (LDT_AT << 16) | LDT_LIMIT, 0x00008200);
   put64(gdt + 0x58, SYSTEM_HI, 0);
-  const base = layout.gsBase, limit = layout.gsLimit;
-  put64(SYSTEM_PAGES + LDT_AT, (limit & 0xffff) | ((base & 0xffff) << 16), (((base >>> 16) & 0xff) | 0x0040f300 | (limit & 0xf0000) | (base & 0xff000000)) >>> 0);
+  layout.ldt.forEach(({ base, limit, code, big }, index) => {
+    put64(SYSTEM_PAGES + LDT_AT + 8 * index, ((limit & 0xffff) | ((base & 0xffff) << 16)) >>> 0,
+      (((base >>> 16) & 0xff) | ldtRights(code, big) << 8 | (limit & 0xf0000) | (base & 0xff000000)) >>> 0);
+  });
   for (let vector = 0; vector < 256; vector++) {
     const dpl = vector === 3 || vector === 4 ? 3 : 0;
     put64(idt + 16 * vector, ((0x10 << 16) | (HANDLERS_AT + vector)) >>> 0, 0x8e01 | (dpl << 13));
@@ -123,6 +125,7 @@ export function createUserCpu(of: Layout): void {
   mapPage(layout.stub, EXIT_PAGE, 5, false);
   physWriteBytes(EXIT_PAGE, new Uint8Array(PAGE).fill(HLT));
   buildSystemPages();
+  for (let page = 0; page < POOL_PAGES; page++) physWriteBytes(poolPage(page), new Uint8Array(PAGE).fill(INT3));
   R[CR3] = TABLES;
   R[CR4] = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
   R[EFER] = EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE;
@@ -133,7 +136,7 @@ export function createUserCpu(of: Layout): void {
   R[GDTR_LIMIT] = 0x7f;
   R[IDTR_LIMIT] = 0xfff;
   setSegment(TR, 0x40, TSS_AT, SYSTEM_HI, 0x67, 0x8b);
-  if (layout.bits === 32) setSegment(LDTR, 0x50, LDT_AT, SYSTEM_HI, 7, 0x82);
+  if (layout.ldt.length > 0) setSegment(LDTR, 0x50, LDT_AT, SYSTEM_HI, 8 * layout.ldt.length - 1, 0x82);
   else setSegment(LDTR, 0, 0, 0, 0, 0x10000);
   flushEverything();
 }
@@ -146,13 +149,20 @@ function setSegment(s: number, selector: number, baseLo: number, baseHi: number,
   R[SEG_AR + s] = ar;
 }
 
+/** CS SS DS ES FS GS. */
+const SEGMENT_ORDER = [CS, SS, DS, ES, FS, GS];
+
+/** Access rights of an LDT segment as Linux makes them: DPL 3, present, accessed. */
+function ldtRights(code: boolean, big: boolean): number {
+  return (code ? 0xfb : 0xf3) | (big ? 0x4000 : 0);
+}
+
 function loadSegments(): void {
-  const is64 = layout.bits === 64;
-  setSegment(CS, is64 ? USER_CS64 : USER_CS32, 0, 0, -1, is64 ? 0xa0fb : 0xc0fb);
-  for (const s of [SS, DS, ES]) setSegment(s, USER_DATA, 0, 0, -1, 0xc0f3);
-  setSegment(FS, 0, 0, 0, 0, 0x10000);
-  if (is64) setSegment(GS, 0, layout.gsBase, 0, 0, 0x10000);
-  else setSegment(GS, LDT_DATA, layout.gsBase, 0, layout.gsLimit, 0x40f3);
+  layout.segments.forEach(({ selector, base, limit }, i) => {
+    const entry = selector & 4 ? layout.ldt[selector >> 3] : undefined;
+    const ar = entry !== undefined ? ldtRights(entry.code, entry.big) : selector === 0 ? 0x10000 : selector === USER_CS64 ? 0xa0fb : selector === USER_CS32 ? 0xc0fb : 0xc0f3;
+    setSegment(SEGMENT_ORDER[i], selector, base, 0, limit | 0, ar);
+  });
 }
 
 /** The pattern in force: what memory holds before each case. */
@@ -236,9 +246,9 @@ function storeState(): void {
     reply16[REPLY_SELECTORS / 2 + 1] = mem32[frame + 2];
     const rip = (reply32[REPLY_RIP / 4] >>> 0) + (reply32[REPLY_RIP / 4 + 1] >>> 0) * 0x100000000;
     // 32-bit code may also leave by the 64-bit entry of the stub.
-    const exited = vector === X_GP && (rip === layout.exit || rip === layout.stub), astray = !exited && rip >= layout.stub && rip < layout.stub + PAGE;
+    const exited = vector === X_GP && (rip === layout.exit32 || rip === layout.stub), astray = !exited && rip >= layout.stub && rip < layout.stub + PAGE;
     // The 32-bit exit is a far jump, which 64-bit code does not have.
-    const misfit = exited && layout.bits === 32 && rip === layout.exit && reply16[REPLY_SELECTORS / 2] === USER_CS64;
+    const misfit = exited && rip === layout.exit32 && reply16[REPLY_SELECTORS / 2] === USER_CS64;
     reply32[REPLY_KIND / 4] = misfit ? X_UD : exited ? KIND_EXIT : astray ? KIND_ASTRAY : vector;
     if (exited) reply32[REPLY_ERROR / 4] = 0;
     if (vector === X_PF) {
@@ -287,11 +297,22 @@ export interface UserOutcome {
 
 /** Puts a case's code into memory. Not needed again to execute the same case once more, then from the block cache. */
 export function placeCode(cases: Uint8Array, at: number): void {
+  writeCode(cases, at, cases, at + CASE_CODE);
+}
+
+/** Puts breakpoints in place of a case's code, for wild branches of later cases to find. */
+export function clearCode(cases: Uint8Array, at: number): void {
+  writeCode(cases, at, BREAKPOINTS, 0);
+}
+
+const BREAKPOINTS = new Uint8Array(CASE_CODE_BYTES).fill(INT3);
+
+function writeCode(cases: Uint8Array, at: number, bytes: Uint8Array, from: number): void {
   const view = new DataView(cases.buffer, cases.byteOffset + at);
   const offset = view.getUint32(CASE_CODE_OFFSET, true), length = view.getUint32(CASE_CODE_LENGTH, true);
   for (let done = 0; done < length;) {
     const step = Math.min(length - done, PAGE - ((offset + done) & 4095));
-    physWriteBytes(physicalOf(offset + done), cases, at + CASE_CODE + done, step);
+    physWriteBytes(physicalOf(offset + done), bytes, from + done, step);
     done += step;
   }
 }
