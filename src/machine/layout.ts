@@ -34,7 +34,7 @@ export const RTC_HZ = 32_768;
 export const DEFAULT_RTC_START = 1_767_225_600;
 
 // --- Interrupts ---
-export const IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_CASCADE = 2, IRQ_RTC = 8, IRQ_SCI = 9, IRQ_MOUSE = 12;
+export const IRQ_TIMER = 0, IRQ_KEYBOARD = 1, IRQ_CASCADE = 2, IRQ_RTC = 8, IRQ_SCI = 9, IRQ_MOUSE = 12, IRQ_FPU = 13;
 /** IOAPIC pin of ISA interrupt 0 (the 8254 or HPET timer 0); the others map one to one. */
 export const IOAPIC_TIMER_PIN = 2;
 export const IOAPIC_PINS = 24;

@@ -4,6 +4,7 @@
  */
 import { endSliceNow, resetClock, restoreClock, saveClock } from '../cpu/clock';
 import { configureCpu, type CpuidOverride } from '../cpu/features';
+import { fpuErrorPin } from '../cpu/fpu';
 import { a20Enabled, mapMmio, physWriteBytes, setA20 } from '../cpu/mmu/physical';
 import { attachPlatform } from '../cpu/platform';
 import { APIC_BASE, BUD, R } from '../cpu/state';
@@ -13,6 +14,7 @@ import { AcpiPm, type AcpiPmState } from '../devices/acpi-pm';
 import { ApicBus } from '../devices/apic-bus';
 import { DebugPorts, type DebugPortsState } from '../devices/debug-ports';
 import { Dma8237, type DmaState } from '../devices/dma8237';
+import { FpuError, type FpuErrorState } from '../devices/fpu-error';
 import { FwCfg, type FwCfgState } from '../devices/fw-cfg';
 import { Hpet, type HpetState } from '../devices/hpet';
 import { addChipset } from '../devices/i440fx';
@@ -28,7 +30,7 @@ import { Clock, Timer } from './clock';
 import { fillCmos } from './cmos';
 import { IrqRouter, type IrqRouterState } from './irq';
 import {
-  DEFAULT_RTC_START, DEFAULT_TSC_HZ, HPET_BASE, HPET_SIZE, IOAPIC_BASE, IOAPIC_SIZE, IRQ_KEYBOARD, IRQ_MOUSE, IRQ_RTC, IRQ_SCI, IRQ_TIMER,
+  DEFAULT_RTC_START, DEFAULT_TSC_HZ, HPET_BASE, HPET_SIZE, IOAPIC_BASE, IOAPIC_SIZE, IRQ_FPU, IRQ_KEYBOARD, IRQ_MOUSE, IRQ_RTC, IRQ_SCI, IRQ_TIMER,
   SERIAL_PORTS,
 } from './layout';
 import type { LoadMemory, MemoryRange } from './loaders/boot-request';
@@ -98,6 +100,7 @@ export interface MachineState {
   resetPorts: ResetPortsState;
   debugPorts: DebugPortsState;
   fwCfg: FwCfgState;
+  fpuError: FpuErrorState;
 }
 
 export class Machine {
@@ -121,6 +124,7 @@ export class Machine {
   loader: (() => void) | null = null;
   private readonly dma = new Dma8237();
   private readonly debugPorts: DebugPorts;
+  private readonly fpuError: FpuError;
   private readonly resetPorts: ResetPorts;
   private readonly windows: LapicWindows;
   private readonly outside: MachinePorts;
@@ -163,6 +167,8 @@ export class Machine {
     this.acpiPm = options.acpi ? new AcpiPm(this.clock, this.irq.isaLine(IRQ_SCI), () => this.stop('power-off')) : null;
     this.resetPorts = new ResetPorts((cause) => this.requestReset(cause));
     this.debugPorts = new DebugPorts((byte) => outside.debugText(byte), (value) => this.debugExit(value));
+    this.fpuError = new FpuError(this.irq.isaLine(IRQ_FPU));
+    fpuErrorPin((asserted) => this.fpuError.setErrorPin(asserted));
     this.fwCfg = new FwCfg(ramBytes, options.vcpus);
     addChipset(this.pci, (pirq, irq) => this.irq.routePirq(pirq, irq));
     this.attach();
@@ -245,7 +251,7 @@ export class Machine {
       lapics: this.lapics.map((lapic) => lapic.save()), ioApic: this.ioApic?.save() ?? null, hpet: this.hpet?.save() ?? null,
       uarts: this.uarts.map((uart) => uart.save()), i8042: this.i8042.save(), dma: this.dma.save(), pci: this.pci.save(),
       acpiPm: this.acpiPm?.save() ?? null, resetPorts: this.resetPorts.save(), debugPorts: this.debugPorts.save(),
-      fwCfg: this.fwCfg.save(),
+      fwCfg: this.fwCfg.save(), fpuError: this.fpuError.save(),
     };
   }
 
@@ -265,6 +271,7 @@ export class Machine {
     this.resetPorts.restore(state.resetPorts);
     this.debugPorts.restore(state.debugPorts);
     this.fwCfg.restore(state.fwCfg);
+    this.fpuError.restore(state.fpuError);
     // Last, so that lines moved by the others end up where they were.
     this.irq.restore(state.irq);
     this.pic.restore(state.pic);
@@ -297,13 +304,17 @@ export class Machine {
     this.resetPorts.attach(ports);
     this.debugPorts.attach(ports);
     this.fwCfg.attach(ports);
+    this.fpuError.attach(ports);
     if (this.ioApic) mapMmio(IOAPIC_BASE, IOAPIC_SIZE, this.ioApic);
     if (this.hpet) mapMmio(HPET_BASE, HPET_SIZE, this.hpet);
   }
 
   private devices(): { reset(): void }[] {
     const optional = [this.ioApic, this.hpet, this.acpiPm].filter((device) => device !== null);
-    return [this.pic, this.pit, this.rtc, ...this.uarts, this.i8042, this.dma, this.pci, this.resetPorts, this.debugPorts, this.fwCfg, ...optional];
+    return [
+      this.pic, this.pit, this.rtc, ...this.uarts, this.i8042, this.dma, this.pci, this.resetPorts, this.debugPorts, this.fwCfg,
+      this.fpuError, ...optional,
+    ];
   }
 
   private debugExit(value: number): void {
