@@ -91,7 +91,6 @@ function describeFailure(layout: Layout, plan: CasePlan, cases: Uint8Array, at: 
 /** Runs the test. */
 export async function fuzz(program: string, options: FuzzOptions): Promise<FuzzResult> {
   const layout = layoutOf(options.bits);
-  createUserCpu(layout);
   const generator = new CaseGenerator(layout, options.only), rng = new Rng();
   const runner = new NativeRunner(program, options.bits);
   const failures: string[] = [], completed = new Map<number, number>(), faulted = new Map<number, number>(), kinds = new Map<number, number>();
@@ -105,6 +104,8 @@ export async function fuzz(program: string, options: FuzzOptions): Promise<FuzzR
     const cases = new Uint8Array(count * CASE_BYTES), plans: CasePlan[] = [];
     for (let i = 0; i < count; i++) plans.push(generator.make(rng.start(options.seed, start + i), cases, i * CASE_BYTES, start + i));
     const native = runner.run(pattern, cases, count);
+    // 16- and 32-bit code in turns in compatibility mode and in legacy protected mode.
+    createUserCpu(layout, options.bits !== 64 && batch % 2 === 1);
     setPattern(pattern);
     const patternView = new DataView(pattern.buffer);
     const host = await native;

@@ -1,161 +1,46 @@
 /**
- * Our CPU as the native runner's twin: user-mode code at CPL 3 under 4-level paging with the same linear addresses, protections, selectors
- * and segment bases as a Linux process. Every exception goes through a real IDT to a handler that halts at CPL 0, whose address
- * tells the vector and whose stack frame the state. Sequences end by a jump to a HLT, which is #GP at CPL 3.
+ * Our CPU as the native runner's twin: user-mode code at CPL 3 in the system of user-tables.ts. Every exception goes through a real IDT to a
+ * handler that halts at CPL 0, whose address tells the vector and whose stack frame the state. Sequences end by a jump to a HLT,
+ * which is #GP at CPL 3.
  */
 import {
-  R, RU, ACTIVITY, CR0, CR0_AM, CR0_ET, CR0_MP, CR0_NE, CR0_PE, CR0_PG, CR0_WP, CR2, CR3, CR4, CR4_OSFXSR, CR4_OSXMMEXCPT, CR4_PAE, CR4_PGE, CS, DS, EFER, EFER_LMA,
-  EFER_LME, EFER_NXE, EFER_SCE, ES, FCW, FP_EXP, FP_MANT, FP_VALID, FS, FTOP, GDTR_BASE, GDTR_LIMIT, GS, IDTR_BASE, IDTR_LIMIT, INHIBIT, LDTR, MXCSR, PENDING_DB,
-  RIP, SEG_AR, SEG_BASE, SEG_LIMIT, SEG_SEL, SIGNALS, SS, TR, XMM, X_AC, X_DF, X_GP, X_PF, X_TS, X_UD,
+  R, RU, ACTIVITY, CR2, CS, DS, ES, FCW, FP_EXP, FP_MANT, FP_VALID, FS, FTOP, GS, INHIBIT, MXCSR, PENDING_DB, RIP, SEG_SEL, SIGNALS, SS, XMM, X_AC, X_DF, X_GP, X_PF, X_TS,
+  X_UD,
 } from '../../src/cpu/state';
 import { lookup, setStepping } from '../../src/cpu/engine/blocks';
 import { compileRegion } from '../../src/cpu/engine/regions';
 import { FAULT } from '../../src/cpu/fault';
 import { setFlags } from '../../src/cpu/flags';
 import { setControlWord, setStatusWord, statusWord } from '../../src/cpu/fpu/stack';
-import { mem32, mem8, memView } from '../../src/cpu/mmu/memory';
+import { mem32, mem8 } from '../../src/cpu/mmu/memory';
 import { physWriteBytes } from '../../src/cpu/mmu/physical';
-import { flushEverything } from '../../src/cpu/mmu/tlb';
 import { updateMode } from '../../src/cpu/modes';
-import { resetCpu } from '../../src/cpu/reset';
 import { runSlice } from '../../src/cpu/run';
 import { createBareCpu } from '../support/bare-cpu';
 import {
-  CASE_CODE, CASE_CODE_BYTES, CASE_CODE_LENGTH, CASE_CODE_OFFSET, CASE_FLAGS, CASE_FX, CASE_GPR, CASE_PATCH, CASE_PATCH_COUNT, CASE_TARGET, CODE_PAGE, EXECUTE, KIND_ASTRAY, KIND_EXIT, KIND_TIMEOUT,
-  PAGE, PATCH_BYTES, PATCH_DATA, PATTERN_PAGES, POOL_PAGES, REPLY_BYTES, REPLY_CR2, REPLY_DIFFERENCES, REPLY_ERROR, REPLY_FLAGS, REPLY_FX, REPLY_GPR,
-  REPLY_KIND, REPLY_RIP, REPLY_SELECTORS, USER_CS32, USER_CS64, WRITE, layoutOf,
+  CASE_CODE, CASE_CODE_BYTES, CASE_CODE_LENGTH, CASE_CODE_OFFSET, CASE_FLAGS, CASE_FX, CASE_GPR, CASE_PATCH, CASE_PATCH_COUNT, CASE_TARGET, CODE_PAGE, KIND_ASTRAY, KIND_EXIT, KIND_TIMEOUT,
+  PAGE, PATCH_BYTES, PATCH_DATA, PATTERN_PAGES, REPLY_BYTES, REPLY_CR2, REPLY_DIFFERENCES, REPLY_ERROR, REPLY_FLAGS, REPLY_FX, REPLY_GPR,
+  REPLY_KIND, REPLY_RIP, REPLY_SELECTORS, USER_CS32, USER_CS64, layoutOf,
 } from './user-layout';
-import type { Area, Layout } from './user-layout';
+import type { Layout } from './user-layout';
+import { HANDLERS_AT, INT3, buildUserSystem, frameWord, ldtRights, physicalOf, poolPage, setSegment, system } from './user-tables';
 
 /** How a case is executed: by the interpreter in blocks or one instruction at a time, or compiled by the second tier (after it ran in blocks). */
 export type Manner = 'blocks' | 'stepped' | 'compiled';
 
-// --- Physical memory ---
-const TABLES = 0x10000, TABLES_END = 0x40000, SYSTEM_PAGES = 0x40000, EXIT_PAGE = 0x50000, POOL = 0x100000;
-const GDT_AT = 0, IDT_AT = 0x1000, TSS_AT = 0x2000, HANDLERS_AT = 0x3000, STACK_TOP = 0x5000, LDT_AT = 0x800, LDT_LIMIT = 63, SYSTEM_PAGE_COUNT = 5;
-/** The system pages, in the kernel half, where user code cannot read them. */
-const SYSTEM_HI = 0xffff9000;
-const HLT = 0xf4, INT3 = 0xcc;
 const BUDGET = 200000;
 
 let layout: Layout = layoutOf(64);
-let nextTable = TABLES;
 
-/** Physical address of a pool page: not in order, so that neighbours in linear memory are none in physical memory. */
-function poolPage(page: number): number {
-  return POOL + (POOL_PAGES - 1 - page) * PAGE;
-}
-
-function physicalOf(offset: number): number {
-  return poolPage(offset >>> 12) + (offset & 4095);
-}
-
-function entryAt(table: number, index: number): number {
-  const at = table + 8 * index;
-  let next = memView.getUint32(at, true) & ~0xfff;
-  if (next === 0) {
-    next = nextTable;
-    nextTable += PAGE;
-    if (nextTable > TABLES_END) throw new Error('out of page tables');
-    memView.setUint32(at, next | 7, true);
-    memView.setUint32(at + 4, 0, true);
-  }
-  return next;
-}
-
-/** Maps one page; `linear` below 2^48 as a number. */
-function mapPage(linear: number, physical: number, flags: number, noExecute: boolean): void {
-  const page = Math.floor(linear / PAGE);
-  const low = page % 0x8000000, pml4 = Math.floor(page / 0x8000000);
-  const pt = entryAt(entryAt(entryAt(TABLES, pml4), (low >>> 18) & 511), (low >>> 9) & 511);
-  memView.setUint32(pt + 8 * (low & 511), physical | flags, true);
-  memView.setUint32(pt + 8 * (low & 511) + 4, noExecute ? 0x80000000 : 0, true);
-}
-
-function mapArea(area: Area): void {
-  for (let i = 0; i < area.pages; i++) {
-    mapPage(area.linear + i * PAGE, poolPage(area.first + i), 5 | (area.protection & WRITE ? 2 : 0), (area.protection & EXECUTE) === 0);
-  }
-}
-
-function put64(at: number, lo: number, hi: number): void {
-  memView.setUint32(at, lo, true);
-  memView.setUint32(at + 4, hi, true);
-}
-
-function buildSystemPages(): void {
-  const gdt = SYSTEM_PAGES + GDT_AT, idt = SYSTEM_PAGES + IDT_AT, tss = SYSTEM_PAGES + TSS_AT;
-  mem8.fill(0, SYSTEM_PAGES, SYSTEM_PAGES + SYSTEM_PAGE_COUNT * PAGE);
-  put64(gdt + 0x08, 0x0000ffff, 0x00cf9b00);
-  put64(gdt + 0x10, 0x0000ffff, 0x00af9b00);
-  put64(gdt + 0x18, 0x0000ffff, 0x00cf9300);
-  put64(gdt + 0x20, 0x0000ffff, 0x00cffb00);
-  put64(gdt + 0x28, 0x0000ffff, 0x00cff300);
-  put64(gdt + 0x30, 0x0000ffff, 0x00affb00);
-  // TSS (busy) and LDT, which only LAR, LSL and error codes look at.
-  put64(gdt + 0x40, (TSS_AT << 16) | 0x67, 0x00008b00);
-  put64(gdt + 0x48, SYSTEM_HI, 0);
-  put64(gdt + 0x50, (LDT_AT << 16) | LDT_LIMIT, 0x00008200);
-  put64(gdt + 0x58, SYSTEM_HI, 0);
-  layout.ldt.forEach(({ base, limit, code, big }, index) => {
-    put64(SYSTEM_PAGES + LDT_AT + 8 * index, ((limit & 0xffff) | ((base & 0xffff) << 16)) >>> 0,
-      (((base >>> 16) & 0xff) | ldtRights(code, big) << 8 | (limit & 0xf0000) | (base & 0xff000000)) >>> 0);
-  });
-  for (let vector = 0; vector < 256; vector++) {
-    const dpl = vector === 3 || vector === 4 ? 3 : 0;
-    put64(idt + 16 * vector, ((0x10 << 16) | (HANDLERS_AT + vector)) >>> 0, 0x8e01 | (dpl << 13));
-    put64(idt + 16 * vector + 8, SYSTEM_HI, 0);
-  }
-  put64(tss + 0x24, STACK_TOP, SYSTEM_HI);
-  put64(tss + 4, STACK_TOP, SYSTEM_HI);
-  // The I/O bitmap lies beyond the limit: there is none.
-  memView.setUint16(tss + 102, 0x68, true);
-  mem8.fill(HLT, SYSTEM_PAGES + HANDLERS_AT, SYSTEM_PAGES + HANDLERS_AT + 256);
-  for (let i = 0; i < SYSTEM_PAGE_COUNT; i++) mapPage(SYSTEM_HI * 0x100000000 % 0x1000000000000 + i * PAGE, SYSTEM_PAGES + i * PAGE, 3, false);
-}
-
-/** Builds the CPU in the state of a Linux process of this layout. Once per process; further calls only change the layout. */
-export function createUserCpu(of: Layout): void {
+/** Brings the CPU into the state of a process of this layout; `legacy`: outside long mode. */
+export function createUserCpu(of: Layout, legacy: boolean): void {
   layout = of;
   if (mem8.length === 0) createBareCpu(4);
-  resetCpu(0);
-  mem8.fill(0, TABLES, TABLES_END);
-  nextTable = TABLES + PAGE;
-  for (const area of layout.areas) mapArea(area);
-  mapPage(layout.stub, EXIT_PAGE, 5, false);
-  physWriteBytes(EXIT_PAGE, new Uint8Array(PAGE).fill(HLT));
-  buildSystemPages();
-  for (let page = 0; page < POOL_PAGES; page++) physWriteBytes(poolPage(page), new Uint8Array(PAGE).fill(INT3));
-  R[CR3] = TABLES;
-  R[CR4] = CR4_PAE | CR4_PGE | CR4_OSFXSR | CR4_OSXMMEXCPT;
-  R[EFER] = EFER_LME | EFER_LMA | EFER_NXE | EFER_SCE;
-  R[CR0] = CR0_PE | CR0_PG | CR0_ET | CR0_NE | CR0_MP | CR0_WP | CR0_AM;
-  R[GDTR_BASE] = GDT_AT;
-  R[IDTR_BASE] = IDT_AT;
-  R[GDTR_BASE + 1] = R[IDTR_BASE + 1] = SYSTEM_HI;
-  R[GDTR_LIMIT] = 0x7f;
-  R[IDTR_LIMIT] = 0xfff;
-  setSegment(TR, 0x40, TSS_AT, SYSTEM_HI, 0x67, 0x8b);
-  if (layout.ldt.length > 0) setSegment(LDTR, 0x50, LDT_AT, SYSTEM_HI, 8 * layout.ldt.length - 1, 0x82);
-  else setSegment(LDTR, 0, 0, 0, 0, 0x10000);
-  flushEverything();
-}
-
-function setSegment(s: number, selector: number, baseLo: number, baseHi: number, limit: number, ar: number): void {
-  R[SEG_SEL + s] = selector;
-  R[SEG_BASE + 2 * s] = baseLo;
-  R[SEG_BASE + 2 * s + 1] = baseHi;
-  R[SEG_LIMIT + s] = limit;
-  R[SEG_AR + s] = ar;
+  buildUserSystem(of, legacy);
 }
 
 /** CS SS DS ES FS GS. */
 const SEGMENT_ORDER = [CS, SS, DS, ES, FS, GS];
-
-/** Access rights of an LDT segment as Linux makes them: DPL 3, present, accessed. */
-function ldtRights(code: boolean, big: boolean): number {
-  return (code ? 0xfb : 0xf3) | (big ? 0x4000 : 0);
-}
 
 function loadSegments(): void {
   layout.segments.forEach(({ selector, base, limit }, i) => {
@@ -229,21 +114,22 @@ const reply32 = new Int32Array(replyBytes.buffer), reply16 = new Uint16Array(rep
 function storeState(): void {
   reply32.fill(0);
   for (let n = 0; n < 32; n++) reply32[REPLY_GPR / 4 + n] = R[n];
-  const vector = (R[RIP] - HANDLERS_AT - 1) | 0;
-  if (R[ACTIVITY] !== 1 || RU[RIP + 1] !== SYSTEM_HI || vector < 0 || vector > 255) {
+  const vector = (R[RIP] - system.lo - HANDLERS_AT - 1) | 0;
+  if (R[ACTIVITY] !== 1 || RU[RIP + 1] !== system.hi || vector < 0 || vector > 255) {
     reply32[REPLY_KIND / 4] = KIND_TIMEOUT;
     reply32[REPLY_RIP / 4] = R[RIP];
     reply32[REPLY_RIP / 4 + 1] = R[RIP + 1];
   } else {
-    let frame = (SYSTEM_PAGES + STACK_TOP - 40) >>> 2;
-    if (vector < 32 && HAS_ERROR[vector] !== 0) reply32[REPLY_ERROR / 4] = mem32[frame - 2];
-    reply32[REPLY_RIP / 4] = mem32[frame];
-    reply32[REPLY_RIP / 4 + 1] = mem32[frame + 1];
-    reply16[REPLY_SELECTORS / 2] = mem32[frame += 2];
-    reply32[REPLY_FLAGS / 4] = mem32[frame += 2];
-    reply32[REPLY_GPR / 4 + 8] = mem32[frame += 2];
-    reply32[REPLY_GPR / 4 + 9] = mem32[frame + 1];
-    reply16[REPLY_SELECTORS / 2 + 1] = mem32[frame + 2];
+    if (vector < 32 && HAS_ERROR[vector] !== 0) reply32[REPLY_ERROR / 4] = mem32[frameWord(-1) >>> 2];
+    reply32[REPLY_RIP / 4] = mem32[frameWord(0) >>> 2];
+    reply16[REPLY_SELECTORS / 2] = mem32[frameWord(1) >>> 2];
+    reply32[REPLY_FLAGS / 4] = mem32[frameWord(2) >>> 2];
+    reply32[REPLY_GPR / 4 + 8] = mem32[frameWord(3) >>> 2];
+    reply16[REPLY_SELECTORS / 2 + 1] = mem32[frameWord(4) >>> 2];
+    if (!system.legacy) {
+      reply32[REPLY_RIP / 4 + 1] = mem32[(frameWord(0) >>> 2) + 1];
+      reply32[REPLY_GPR / 4 + 9] = mem32[(frameWord(3) >>> 2) + 1];
+    }
     const rip = (reply32[REPLY_RIP / 4] >>> 0) + (reply32[REPLY_RIP / 4 + 1] >>> 0) * 0x100000000;
     // 32-bit code may also leave by the 64-bit entry of the stub.
     const exited = vector === X_GP && (rip === layout.exit32 || rip === layout.stub), astray = !exited && rip >= layout.stub && rip < layout.stub + PAGE;
