@@ -27,7 +27,7 @@ function tests() {
   console.log('\n== tests');
   const folder = mkdtempSync(join(tmpdir(), 'nestbox-tests-'));
   const report = join(folder, 'report.json');
-  const { status } = spawnSync('npx', ['vitest', 'run', '--reporter=dot', '--reporter=json', `--outputFile.json=${report}`], {
+  const { status } = spawnSync('npx', ['vitest', 'run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`], {
     stdio: ['ignore', 'inherit', 'inherit'],
   });
   try {
