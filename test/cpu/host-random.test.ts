@@ -14,17 +14,17 @@ function runner(): string | undefined {
 }
 
 const program = runner();
-const COUNT = 4000;
+const COUNT = 3000;
 
 describe.runIf(program !== undefined)('random user-mode sequences against the host processor', () => {
-  for (const bits of [64, 32] as Bits[]) {
+  for (const bits of [64, 32, 16] as Bits[]) {
     it(`${bits}-bit code agrees`, async () => {
       const result = await fuzz(program ?? '', { bits, count: COUNT, seed: 20261122, only: [], maxFailures: 5 });
       expect(result.failures.join('\n\n')).toBe('');
       expect(result.cases).toBe(COUNT);
       // Nearly every instruction form takes part even in a short run.
       const rows = coverage(result, bits);
-      expect(rows.filter((row) => row.completed + row.faulted > 0).length).toBeGreaterThan(0.9 * rows.length);
+      expect(rows.filter((row) => row.completed + row.faulted > 0).length).toBeGreaterThan(0.85 * rows.length);
     }, 60_000);
   }
 });

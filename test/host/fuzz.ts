@@ -55,7 +55,7 @@ function makePattern(rng: Rng): Uint8Array<ArrayBuffer> {
   return pattern;
 }
 
-function count1(map: Map<number, number>, key: number): void {
+function increment(map: Map<number, number>, key: number): void {
   map.set(key, (map.get(key) ?? 0) + 1);
 }
 
@@ -88,55 +88,110 @@ function describeFailure(layout: Layout, plan: CasePlan, cases: Uint8Array, at: 
   return lines.join('\n');
 }
 
-/** Runs the test. */
-export async function fuzz(program: string, options: FuzzOptions): Promise<FuzzResult> {
-  const layout = layoutOf(options.bits);
-  const generator = new CaseGenerator(layout, options.only), rng = new Rng();
-  const runner = new NativeRunner(program, options.bits);
-  const failures: string[] = [], completed = new Map<number, number>(), faulted = new Map<number, number>(), kinds = new Map<number, number>();
-  const first = options.first ?? 0;
-  let done = 0;
-  while (done < options.count && failures.length < options.maxFailures) {
-    // Batches are aligned, so that a case is the same whatever range it is run in.
-    const start = first + done, batch = Math.floor(start / BATCH);
-    const count = Math.min(options.count - done, (batch + 1) * BATCH - start);
-    const pattern = makePattern(rng.start(options.seed, ~batch));
+/** Cases of one batch and what memory holds before each; `host`: the replies of the native runner. */
+interface Batch {
+  readonly number: number;
+  readonly start: number;
+  readonly count: number;
+  readonly pattern: Uint8Array<ArrayBuffer>;
+  readonly cases: Uint8Array<ArrayBuffer>;
+  readonly plans: CasePlan[];
+  readonly host: Promise<Buffer>;
+}
+
+/** How our CPU executes case `index`: always in fresh blocks or stepped first, partly again from the block cache, partly compiled. */
+function mannersOf(index: number): Manner[] {
+  const share = index % 8;
+  const manners: Manner[] = share === 0 ? ['blocks', 'blocks'] : share < 3 ? ['stepped', 'blocks'] : ['blocks'];
+  if (index % COMPILED_SHARE === 0) manners.push('compiled');
+  return manners;
+}
+
+/** One run of the test. */
+class Fuzzer {
+  readonly failures: string[] = [];
+  readonly completed = new Map<number, number>();
+  readonly faulted = new Map<number, number>();
+  readonly kinds = new Map<number, number>();
+  private readonly options: FuzzOptions;
+  private readonly layout: Layout;
+  private readonly generator: CaseGenerator;
+  private readonly runner: NativeRunner;
+  private readonly rng = new Rng();
+
+  constructor(program: string, options: FuzzOptions) {
+    this.options = options;
+    this.layout = layoutOf(options.bits);
+    this.generator = new CaseGenerator(this.layout, options.only);
+    this.runner = new NativeRunner(program, options.bits);
+  }
+
+  close(): void {
+    this.runner.close();
+  }
+
+  /** Makes cases from `start` to at most `end` and hands them to the native runner. Batches are aligned, so that a case is the same in whatever range it is run. */
+  start(start: number, end: number): Batch {
+    const { rng } = this, { seed } = this.options;
+    const number = Math.floor(start / BATCH), count = Math.min(end, (number + 1) * BATCH) - start;
+    const pattern = makePattern(rng.start(seed, ~number));
     const cases = new Uint8Array(count * CASE_BYTES), plans: CasePlan[] = [];
-    for (let i = 0; i < count; i++) plans.push(generator.make(rng.start(options.seed, start + i), cases, i * CASE_BYTES, start + i));
-    const native = runner.run(pattern, cases, count);
+    for (let i = 0; i < count; i++) plans.push(this.generator.make(rng.start(seed, start + i), cases, i * CASE_BYTES, start + i));
+    return { number, start, count, pattern, cases, plans, host: this.runner.run(pattern, cases, count) };
+  }
+
+  /** Executes a batch here and compares. */
+  compare(batch: Batch, host: Buffer): void {
     // 16- and 32-bit code in turns in compatibility mode and in legacy protected mode.
-    createUserCpu(layout, options.bits !== 64 && batch % 2 === 1);
-    setPattern(pattern);
-    const patternView = new DataView(pattern.buffer);
-    const host = await native;
+    createUserCpu(this.layout, this.options.bits !== 64 && batch.number % 2 === 1);
+    setPattern(batch.pattern);
     let at = 0;
-    for (let i = 0; i < count; i++) {
-      const view = new DataView(cases.buffer, i * CASE_BYTES);
-      const plan = plans[i], entry = Number(view.getBigUint64(CASE_TARGET, true));
-      const kind = host.readUInt32LE(at + REPLY_KIND);
-      count1(kinds, kind);
-      const ended = kind === KIND_EXIT ? plan.starts.length - 1 : endIndex(plan, Number(host.readBigUInt64LE(at + REPLY_RIP)) - entry);
-      for (let n = 0; n < ended; n++) if (plan.rows[n] >= 0) count1(completed, plan.rows[n]);
-      if (kind !== KIND_EXIT && ended >= 0 && plan.rows[ended] >= 0) count1(faulted, plan.rows[ended]);
-      const share = (start + i) % 8;
-      const manners: Manner[] = share === 0 ? ['blocks', 'blocks'] : share < 3 ? ['stepped', 'blocks'] : ['blocks'];
-      if ((start + i) % COMPILED_SHARE === 0) manners.push('compiled');
-      for (const [turn, manner] of manners.entries()) {
-        if (turn === 0 || plan.selfModifying) placeCode(cases, i * CASE_BYTES);
-        const outcome = runUserCase(cases, i * CASE_BYTES, manner);
-        const found = compareOutcomes(layout, plan, entry, host, at, outcome, patternView);
-        if (found.length > 0) {
-          if (failures.length < options.maxFailures) failures.push(describeFailure(layout, plan, cases, i * CASE_BYTES, pattern, turn === 0 ? manner : `${manner}, again`, start + i, found));
-          break;
-        }
-      }
-      if (!plan.selfModifying) clearCode(cases, i * CASE_BYTES);
+    for (let i = 0; i < batch.count; i++) {
+      const entry = Number(new DataView(batch.cases.buffer, i * CASE_BYTES).getBigUint64(CASE_TARGET, true));
+      this.count(batch.plans[i], host, at, entry);
+      this.compareCase(batch, i, entry, host, at);
       at = (at + REPLY_BYTES + 8 * host.readUInt32LE(at + REPLY_DIFFERENCES) + 15) & ~15;
     }
-    done += count;
-    options.progress?.(done, failures.length);
   }
-  runner.close();
+
+  private count(plan: CasePlan, host: Buffer, at: number, entry: number): void {
+    const kind = host.readUInt32LE(at + REPLY_KIND);
+    increment(this.kinds, kind);
+    const ended = kind === KIND_EXIT ? plan.starts.length - 1 : endIndex(plan, Number(host.readBigUInt64LE(at + REPLY_RIP)) - entry);
+    for (let n = 0; n < ended; n++) if (plan.rows[n] >= 0) increment(this.completed, plan.rows[n]);
+    if (kind !== KIND_EXIT && ended >= 0 && plan.rows[ended] >= 0) increment(this.faulted, plan.rows[ended]);
+  }
+
+  private compareCase(batch: Batch, i: number, entry: number, host: Buffer, at: number): void {
+    const { cases, pattern } = batch, plan = batch.plans[i], index = batch.start + i;
+    const patternView = new DataView(pattern.buffer);
+    for (const [turn, manner] of mannersOf(index).entries()) {
+      if (turn === 0 || plan.selfModifying) placeCode(cases, i * CASE_BYTES);
+      const outcome = runUserCase(cases, i * CASE_BYTES, manner);
+      const found = compareOutcomes(this.layout, plan, entry, host, at, outcome, patternView);
+      if (found.length === 0) continue;
+      this.failures.push(describeFailure(this.layout, plan, cases, i * CASE_BYTES, pattern, turn === 0 ? manner : `${manner}, again`, index, found));
+      break;
+    }
+    if (!plan.selfModifying) clearCode(cases, i * CASE_BYTES);
+  }
+}
+
+/** Runs the test; the native runner works on a batch while ours works on the one before. */
+export async function fuzz(program: string, options: FuzzOptions): Promise<FuzzResult> {
+  const fuzzer = new Fuzzer(program, options);
+  const first = options.first ?? 0, end = first + options.count;
+  let done = 0, next: Batch | undefined = fuzzer.start(first, end);
+  while (next !== undefined) {
+    const batch: Batch = next, host = await batch.host;
+    const more = batch.start + batch.count < end && fuzzer.failures.length < options.maxFailures;
+    next = more ? fuzzer.start(batch.start + batch.count, end) : undefined;
+    fuzzer.compare(batch, host);
+    done += batch.count;
+    options.progress?.(done, fuzzer.failures.length);
+  }
+  fuzzer.close();
+  const { failures, completed, faulted, kinds } = fuzzer;
   return { cases: done, failures, completed, faulted, kinds };
 }
 
