@@ -3,11 +3,12 @@
  * state is global (see state.ts); creating a machine powers it on afresh.
  */
 import { endSliceNow, resetClock, restoreClock, saveClock } from '../cpu/clock';
+import { requireBlockEnd } from '../cpu/engine/blocks';
 import { configureCpu, type CpuidOverride } from '../cpu/features';
 import { fpuErrorPin } from '../cpu/fpu';
 import { a20Enabled, mapMmio, physWriteBytes, setA20 } from '../cpu/mmu/physical';
 import { attachPlatform } from '../cpu/platform';
-import { APIC_BASE, BUD, R } from '../cpu/state';
+import { APIC_BASE, BUD, CURP, R } from '../cpu/state';
 import { resetVcpus, setVcpuIntr, signalVcpu, switchVcpu } from '../cpu/vcpus';
 import { resetVmx } from '../vmx/vcpu';
 import { AcpiPm, type AcpiPmState } from '../devices/acpi-pm';
@@ -168,7 +169,12 @@ export class Machine {
     this.resetPorts = new ResetPorts((cause) => this.requestReset(cause));
     this.debugPorts = new DebugPorts((byte) => outside.debugText(byte), (value) => this.debugExit(value));
     this.fpuError = new FpuError(this.irq.isaLine(IRQ_FPU));
-    fpuErrorPin((asserted) => this.fpuError.setErrorPin(asserted));
+    fpuErrorPin((asserted) => {
+      // The interrupt comes right after the instruction that met the error.
+      if (asserted) requireBlockEnd(R[CURP]);
+      this.fpuError.setErrorPin(asserted);
+      if (asserted) endSliceNow();
+    });
     this.fwCfg = new FwCfg(ramBytes, options.vcpus);
     addChipset(this.pci, (pirq, irq) => this.irq.routePirq(pirq, irq));
     this.attach();

@@ -6,12 +6,10 @@
  * instruction then goes on and the interrupt follows it, instead of freezing the processor until the interrupt comes.
  */
 import {
-  R, CURP, FP_MANT, FP_EXP, FCW, FSW, FTOP, FP_VALID, FOP, FIP, FDP, FCS, FDS, CR0, CR0_EM, CR0_TS, CR0_NE, EAT, IPB, SEG_SEL, CS, MODE, X_NM,
+  R, FP_MANT, FP_EXP, FCW, FSW, FTOP, FP_VALID, FOP, FIP, FDP, FCS, FDS, CR0, CR0_EM, CR0_TS, CR0_NE, EAT, IPB, SEG_SEL, CS, MODE, X_NM,
   X_MF,
 } from '../state';
 import { INFO, MODE_SIZE_MASK, recModRm, recSegment } from '../record';
-import { endSliceNow } from '../clock';
-import { requireBlockEnd } from '../engine/blocks';
 import { raise } from '../fault';
 import {
   W, Z, FLAGS, CONTROL, FE_INVALID, FE_DENORMAL, FE_ZERO_DIVIDE, ROUNDED_UP, setIndefinite,
@@ -56,10 +54,7 @@ export function enterControl(): void {
 export function reportPendingError(): void {
   if ((R[FSW] & SW_SUMMARY) === 0) return;
   if ((R[CR0] & CR0_NE) !== 0) raise(X_MF);
-  // The interrupt comes right after this instruction.
-  requireBlockEnd(R[CURP]);
   errorPin(true);
-  endSliceNow();
 }
 
 /** Records the instruction as the last non-control one; `opcode`: low three bits of its first byte (D8-DF). */
