@@ -5,7 +5,7 @@
  * thermal and power registers read zero and ignore writes: some systems touch them without looking at CPUID.
  */
 import {
-  R, APIC_BASE, CSTAR, DEBUGCTL, EFER, FEATURE_CONTROL, FMASK, FS, GS, KERNEL_GS_BASE, LSTAR, MISC_ENABLE, MTRR_DEF_TYPE, MTRR_FIXED,
+  R, APIC_BASE, CSTAR, DEBUGCTL, EFER, FEATURE_CONTROL, FMASK, FS, GS, KERNEL_GS_BASE, LSTAR, MISC_ENABLE, MSR_STORE, MTRR_DEF_TYPE, MTRR_FIXED,
   MTRR_VARIABLE, MEMHI, PAT, SEG_BASE, STAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TSC_AUX,
 } from './state';
 import { writeTsc } from './clock';
@@ -184,11 +184,26 @@ function variableMtrrs(): Msr[] {
 
 const MCE_BANKS = 6;
 
-/** Machine-check bank registers: nothing is ever reported. CTL takes any value, the status can only be cleared. */
+/** Word of a bank register's storage, from its MSR index; CTL, (STATUS,) ADDR and MISC have eight words a bank. */
+function machineCheckWord(index: number): number {
+  return MSR_STORE + 2 * (index - 0x400);
+}
+
+/**
+ * Machine-check bank registers. Nothing is ever reported: the status can only be cleared, address and additional information are storage.
+ * CTL takes all zeroes or all ones; old kernels leave out bits 0 or 10 of the latter.
+ */
 const machineCheckBanks: Msr = {
   index: 0x400, count: 4 * MCE_BANKS, name: 'MCi_CTL/STATUS/ADDR/MISC',
-  read: () => give(0, 0),
-  write: (lo, hi, index) => (index & 3) === 0 || (lo | hi) === 0,
+  read: (index) => give(R[machineCheckWord(index)], R[machineCheckWord(index) + 1]),
+  write: (lo, hi, index) => {
+    const kind = index & 3;
+    if (kind === 1 && (lo | hi) !== 0) return false;
+    if (kind === 0 && (lo | hi) !== 0 && ((lo | 0x401) !== -1 || hi !== -1)) return false;
+    R[machineCheckWord(index)] = lo;
+    R[machineCheckWord(index) + 1] = hi;
+    return true;
+  },
 };
 
 /** MSRs that exist only with a CPUID feature. */
