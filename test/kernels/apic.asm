@@ -313,7 +313,7 @@ test_timer:
   IRQS "one-shot"
   SHOW32 "current", [APIC(0x390)]
   SHOWLN32 " initial", [APIC(0x380)]
-  WAITTSC 30000000
+  WAITTSC 1000000
   OPEN
   IRQS "no second"
   mov dword [APIC(0x320)], 0x20055
@@ -332,7 +332,7 @@ test_timer:
   ; Masked: it counts, but does not ask.
   mov dword [APIC(0x320)], 0x10056
   mov dword [APIC(0x380)], 1000
-  WAITTSC 30000000
+  WAITTSC 1000000
   OPEN
   IRQS "masked"
   SHOWLN32 "current", [APIC(0x390)]
@@ -341,7 +341,7 @@ test_timer:
   mov dword [APIC(0x380)], 10000000
   mov dword [APIC(0x380)], 0
   SHOWLN32 "stopped", [APIC(0x390)]
-  WAITTSC 30000000
+  WAITTSC 1000000
   OPEN
   IRQS "stopped"
   ; A mode change leaves the count running.
@@ -417,10 +417,10 @@ test_deadline:
   rdtsc
   shl rdx, 32
   or rax, rdx
-  add rax, 100000000
+  add rax, 2000000
   WRITEMSR 0x6e0, rax
   WRITEMSR 0x6e0, 0
-  WAITTSC 120000000
+  WAITTSC 4000000
   OPEN
   IRQS "cancelled"
   mov dword [APIC(0x320)], 0x59
@@ -514,7 +514,7 @@ test_ioapic:
   ; Masked: the edge is lost.
   IOWRITE 0x10 + 2 * 2, 0x10081
   call pit_shot
-  WAITTSC 300000000
+  WAITTSC 3000000
   OPEN
   IRQS "masked"
   IOWRITE 0x10 + 2 * 2, 0x10000
