@@ -21,8 +21,8 @@ import {
   GUEST_STATE_GOOD, guestControlRegistersGood, guestMemoryStateQualification, guestNonRegisterStateGood, guestSegmentsGood, guestUsesPaePaging,
 } from './entry-checks-guest';
 import {
-  BLOCKING_BY_NMI, ENTRY_IA32E_GUEST, ENTRY_LOAD_DEBUG, ENTRY_LOAD_EFER, ENTRY_LOAD_PAT, INFO_HAS_ERROR, TYPE_NMI, TYPE_OTHER,
-  TYPE_SOFTWARE_INTERRUPT, eptEnabled, virtualNmis, vpidEnabled,
+  BLOCKING_BY_MOV_SS, BLOCKING_BY_NMI, ENTRY_IA32E_GUEST, ENTRY_LOAD_DEBUG, ENTRY_LOAD_EFER, ENTRY_LOAD_PAT, INFO_HAS_ERROR, TYPE_NMI, TYPE_OTHER,
+  TYPE_SOFTWARE_EXCEPTION, TYPE_SOFTWARE_INTERRUPT, eptEnabled, virtualNmis, vpidEnabled,
 } from './controls';
 import { CR0_KEPT, exitForFailedEntry } from './exit';
 import { EXIT_REASON_ENTRY_GUEST_STATE, EXIT_REASON_ENTRY_MSR_LOAD } from './exit-reasons';
@@ -158,6 +158,9 @@ function injectEvent(info: number): void {
     return;
   }
   R[INHIBIT] = 0;
+  // The injected event takes the pending debug exceptions with it, but for a software one in the shadow of MOV SS (27.7.3).
+  const software = type === TYPE_SOFTWARE_INTERRUPT || type === TYPE_SOFTWARE_EXCEPTION;
+  if (!software || !(V[F.GUEST_INTERRUPTIBILITY] & BLOCKING_BY_MOV_SS)) R[PENDING_DB] = 0;
   if (type === TYPE_NMI) {
     if (virtualNmis()) R[VIRTUAL_NMI_BLOCKED] = 1;
     else R[NMI_BLOCKED] = 1;
