@@ -89,7 +89,8 @@ function takeEvent(): boolean {
     return true;
   }
   R[SIGNALS] &= nonRoot ? ~SIG_SIPI : ~(SIG_SIPI | SIG_ATTENTION);
-  if (nonRoot && signals & SIG_ATTENTION && vmxBoundary()) return true;
+  // The VMX-preemption timer goes before NMIs and interrupts that come at the same time.
+  if (nonRoot && (signals & SIG_ATTENTION || vmxTimerDeadline() <= clockNow()) && vmxBoundary()) return true;
   const shadow = interruptShadow();
   if (R[PENDING_DB] !== 0 && shadow !== SHADOW_MOV_SS && R[ACTIVITY] !== SHUT_DOWN) {
     deliverEvent(EVENT_EXCEPTION, X_DB, false, 0, 0);
