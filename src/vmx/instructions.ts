@@ -298,12 +298,14 @@ function enter(p: number, reason: number): void {
   if (error !== 0) vmFail(error);
 }
 
+/** Unlike the other VMX instructions, VMCALL exits from a guest in any mode. */
 function vmcall(p: number): void {
-  requireVmxOperation();
+  if (R[VMX_MODE] === VMX_OFF) raiseUd();
   if (R[VMX_MODE] === VMX_NON_ROOT) {
     exitForInstruction(p, EXIT_REASON_VMCALL, 0, 0, 0);
     return;
   }
+  requireMode();
   requirePrivilege();
   vmFail(ERROR_VMCALL_IN_ROOT);
 }

@@ -1,6 +1,6 @@
 /** VMX instructions (SDM 3C chapter 31; encodings vol 2). Row format: docs/internals.md. */
 export const VMX_ROWS = `
-vmcall | | NP 0F 01 =C1 | pm end w:oszapc x:VMX
+vmcall | | NP 0F 01 =C1 | end w:oszapc x:VMX
 vmlaunch | | NP 0F 01 =C2 | pm end w:oszapc x:VMX
 vmresume | | NP 0F 01 =C3 | pm end w:oszapc x:VMX
 vmxoff | | NP 0F 01 =C4 | pm end w:oszapc x:VMX
