@@ -241,6 +241,7 @@ static void descriptor_tables(void) {
   exits("VMLAUNCH at CPL 3", v_launch, 20, 3, 0);
   fresh(); wr(EXC, 1 << 6); wr(G_CS, 0x38); wr(AR_OF(CS), 0xc09b);
   EQ(go(v_launch), 0, "VMLAUNCH in compatibility mode"); EQ(rd(X_INFO), 0x80000306, "#UD");
+  EQ(go(guest_done), 18, "VMCALL in compatibility mode");
   group_end();
 }
 
