@@ -116,6 +116,8 @@ static void vectoring(void) {
   wr(E_INFO, T_SW | 3); wr(E_LEN, 1); EQ(go(e_nothing), 48, "injected INT3"); EQ((u32)rd(IDT_INFO), T_SW | 3, "vectoring"); EQ(rd(X_LEN), 1, "length");
   wr(E_INFO, T_HW | HAS_ERROR | 14); wr(E_ERROR, 0x7b); EQ(go(e_nothing), 48, "injected #PF"); EQ((u32)rd(IDT_INFO), T_HW | HAS_ERROR | 14, "vectoring"); EQ(rd(IDT_ERROR), 0x7b, "vectoring error code");
   EQ(go(guest_done), 18, "next exit"); EQ(rd(IDT_INFO) >> 31, 0, "no vectoring any more");
+  /* The exit hits the push of the frame instead. */
+  wr(G_IDTR, (u64)idt); regs[RAX] = 0; wr(G_RIP, (u64)e_ud); wr(G_RSP, far_idt + 0x1000); EQ(enter(), 48, "stack not mapped"); EQ((u32)rd(IDT_INFO), T_HW | 6, "vectoring"); EQ(rd(QUAL) & 2, 2, "write"); EQ(rd(G_RSP), far_idt + 0x1000, "RSP"); EQ(rd(G_RIP), (u64)e_ud, "RIP"); wr(G_RFLAGS, 2);
   group_end();
 }
 
@@ -224,6 +226,12 @@ static void nmis(void) {
   /* IRET that faults: NMI unblocking due to IRET. */
   wr(G_INT, 8); wr(EXC, 1 << 14); go(n_iret_stack); is("IRET, stack not mapped", 0, (u64)n_iret_stack_at, T_HW | HAS_ERROR | 14 | 0x1000); EQ(rd(G_INT), 0, "interruptibility");
   wr(G_INT, 0); wr(G_RFLAGS, 2); go(n_iret_stack); is("IRET, nothing was blocked", 0, (u64)n_iret_stack_at, T_HW | HAS_ERROR | 14);
+  ept_on(); u64 hole = 0x8000000; ept_pd[hole >> 21] = 0; wr(G_INT, 8); wr(G_RFLAGS, 2); wr(G_RIP, (u64)n_iret_stack_at); wr(G_RSP, hole);
+  EQ(enter(), 48, "IRET, EPT violation"); EQ(rd(QUAL) >> 12 & 1, 1, "NMI unblocking in the qualification"); EQ(rd(G_INT), 0, "interruptibility");
+  wr(G_INT, 0); wr(G_RFLAGS, 2); EQ(enter(), 48, "IRET, EPT violation"); EQ(rd(QUAL) >> 12 & 1, 0, "nothing was blocked");
+  /* Without NMI exiting the bit is about physical NMIs; with NMI exiting alone IRET unblocks nothing. */
+  fresh(); wr(EXC, 1 << 14); wr(G_INT, 8); go(n_iret_stack); is("IRET, no NMI controls", 0, (u64)n_iret_stack_at, T_HW | HAS_ERROR | 14 | 0x1000); EQ(rd(G_INT), 0, "interruptibility");
+  set_bits(PIN, PIN_NMI); wr(G_RFLAGS, 2); wr(G_INT, 8); go(n_iret_stack); check((rd(X_INFO) >> 12 & 1) == 0, "IRET, NMI exiting without virtual NMIs", rd(X_INFO)); EQ(rd(G_INT), 8, "interruptibility: still blocked");
   group_end();
 }
 
@@ -330,6 +338,7 @@ static void timer(void) {
   wr(TIMER, 0); wr(G_RFLAGS, 0x202); wr(E_INFO, T_EXT | 0x70); EQ(go(e_nothing), 52, "after an injection"); EQ(rd(G_RIP), (u64)stubs + 16 * 0x70, "at the handler"); wr(G_RFLAGS, 2);
   /* Priorities: MTF before the timer, the timer before windows, interrupts. */
   wr(TIMER, 0); wr(E_INFO, VALID | 0x700); EQ(go(e_nothing), 37, "pending MTF goes first");
+  wr(TIMER, 0); wr(EXC, 2); wr(G_PDBG, 0x4000); EQ(go(e_nothing), 0, "a pending #DB goes before the timer"); wr(EXC, 0); wr(G_RFLAGS, 2);
   wr(TIMER, 0); set_bits(PROC, P_INTWIN); wr(G_RFLAGS, 0x202); EQ(go(e_nothing), 52, "timer before the interrupt window"); clear_bits(PROC, P_INTWIN);
   wr(TIMER, 0); set_bits(PIN, PIN_EXT); set_bits(EXITC, X_ACK); SELF_INT(0x71); EQ(go(e_nothing), 52, "timer before an interrupt"); wr(TIMER, 0xffffffff); EQ(go(e_nothing), 1, "then the interrupt"); apic_write(0xb0, 0);
   group_end();
@@ -346,6 +355,11 @@ static void pending_debug(void) {
   wr(G_PDBG, 0x000f); EQ(go(e_nothing), 18, "bits 3:0 alone are no event");
   wr(G_PDBG, 0x1002); wr(G_INT, 2); go(e_nothing); is("held back by MOV SS blocking", 0, (u64)e_nothing + 1, T_HW | 1); EQ(rd(QUAL), 2, "qualification");
   wr(G_PDBG, 0x4000); wr(E_INFO, T_HW | 6); EQ(go_catch(e_nothing), 18, "lost when an exception is injected"); EQ(ex_vector, 6, "vector"); wr(G_RFLAGS, 2);
+  wr(G_PDBG, 0x4000); wr(E_INFO, T_EXT | 0x41); wr(G_RFLAGS, 0x202); EQ(go_catch(e_nothing), 18, "lost when an interrupt is injected"); EQ(ex_vector, 0x41, "vector"); wr(G_RFLAGS, 2);
+  wr(G_PDBG, 0x4000); wr(E_INFO, T_SW | 3); wr(E_LEN, 1); EQ(go_catch(e_nothing), 18, "lost when INT3 is injected"); EQ(ex_vector, 3, "vector"); wr(G_RFLAGS, 2);
+  wr(G_PDBG, 0x1001); wr(G_INT, 2); wr(E_INFO, T_SW | 3); wr(E_LEN, 1); go(e_nothing); is("kept when INT3 is injected in the shadow of MOV SS", 0, (u64)stubs + 16 * 3, T_HW | 1); EQ(rd(QUAL), 1, "qualification"); wr(G_RFLAGS, 2);
+  wr(G_PDBG, 0x4000); set_bits(PROC, P_MTF); go(e_nothing); is("MTF does not go before a #DB due at entry", 0, (u64)e_nothing, T_HW | 1); clear_bits(PROC, P_MTF); wr(G_RFLAGS, 2);
+  wr(G_PDBG, 0x4000); wr(E_INFO, VALID | 0x700); EQ(go(e_nothing), 37, "pending MTF goes before the #DB"); EQ(rd(G_PDBG), 0x4000, "still pending"); go(e_nothing); is("then the #DB", 0, (u64)e_nothing, T_HW | 1); wr(G_RFLAGS, 2);
   wr(G_INT, 0); wr(G_PDBG, 0x4000); wr(G_ACT, 1); wr(G_RFLAGS, 0x102); go(e_nothing); is("wakes from HLT", 0, (u64)e_nothing, T_HW | 1); wr(G_ACT, 0); wr(G_RFLAGS, 2);
   wr(EXC, 0); wr(G_PDBG, 0x4000); EQ(go_catch(e_nothing), 18, "delivered in the guest"); EQ(ex_vector, 1, "#DB"); EQ(ex_rip, (u64)e_nothing, "RIP");
   u64 dr6; asm volatile("mov %%dr6, %0" : "=r"(dr6)); EQ(dr6 >> 14 & 1, 1, "DR6.BS"); asm volatile("mov %0, %%dr6" :: "r"(0xffff0ff0ull));
