@@ -195,7 +195,41 @@ static void modes(void) {
   group_end();
 }
 
+/* PAE paging: MOV to CR3 loads the PDPTEs, which a VM exit saves when EPT is on; a reserved bit is #GP. */
+GUEST(k_cr3, ".code32\n mov %eax, %cr3; nop; vmcall\n.code64");
+GUEST(k_tsc, "rdtsc; mov %rax, %rsi; mov %rdx, %rdi; mov $0x10, %ecx; rdmsr");
+static void pae_and_tsc(void) {
+  group("PAE guest's CR3, TSC offset");
+  u64 *table = (u64 *)page_b, *other = (u64 *)page_c;
+  for (u32 with_ept = 0; with_ept < 2; with_ept++) {
+    fresh(); clear_bits(ENTRYC, E_64); wr(AR_OF(CS), 0xc09b); wr(G_CS, 0x38);
+    for (int n = 0; n < 4; n++) { table[n] = other[n] = ((u64)pd + 4096 * n) | 1; if (with_ept) wr(G_PDPTE0 + 2 * n, table[n]); }
+    other[3] |= 0x200; other[2] = 0;
+    if (with_ept) ept_on();
+    wr(G_CR3, (u64)table); regs[RAX] = (u64)other;
+    EQ(go(k_cr3), 18, "MOV to CR3"); EQ(rd(G_CR3), (u64)other, "CR3");
+    if (with_ept) { EQ(rd(G_PDPTE0), other[0], "PDPTE 0"); EQ(rd(G_PDPTE0 + 4), 0, "PDPTE 2"); EQ(rd(G_PDPTE0 + 6), other[3], "PDPTE 3"); }
+    other[1] |= 2; wr(G_CR3, (u64)table); if (with_ept) for (int n = 0; n < 4; n++) wr(G_PDPTE0 + 2 * n, table[n]);
+    wr(EXC, 1 << 13); regs[RAX] = (u64)other; EQ(go(k_cr3), 0, "reserved bit of a PDPTE"); EQ((u32)rd(X_INFO), 0x80000b0d, "#GP"); EQ(rd(G_CR3), (u64)table, "CR3 unchanged");
+    wr(G_RFLAGS, 2);
+    if (with_ept) {
+      /* The table itself must be readable: an EPT violation without a linear address. */
+      other[1] &= ~2ull; regs[RAX] = 0x8000000; ept_pd[0x8000000 >> 21] = 0; invept(2, 0, 0);
+      EQ(go(k_cr3), 48, "PDPTEs not readable"); EQ(rd(QUAL) & 0x1ff, 1, "no linear address"); EQ(rd(GPA) & ~31ull, 0x8000000, "guest-physical address"); EQ(rd(G_RIP), (u64)k_cr3, "RIP");
+    }
+  }
+  fresh(); set_bits(PROC, P_MSRBM | P_TSCOFF); wr(TSC_OFFSET, 1ull << 40);
+  u64 before = rdtsc() + (1ull << 40);
+  EQ(go(k_tsc), 18, "TSC offset"); u64 first = (regs[RSI] & 0xffffffff) | regs[RDI] << 32, second = (regs[RAX] & 0xffffffff) | regs[RDX] << 32, after = rdtsc() + (1ull << 40);
+  check(first >= before && second >= first && second <= after, "RDTSC and RDMSR of the TSC", first);
+  wr(TSC_OFFSET, -before); EQ(go(k_tsc), 18, "negative offset"); first = (regs[RSI] & 0xffffffff) | regs[RDI] << 32;
+  check(first >> 40 == (-(1ull << 40)) >> 40, "RDTSC wraps", first);
+  clear_bits(PROC, P_TSCOFF); EQ(go(k_tsc), 18, "offset not used"); first = (regs[RSI] & 0xffffffff) | regs[RDI] << 32; check(first <= rdtsc(), "RDTSC", first);
+  group_end();
+}
+
 void test_memory(void) {
+  pae_and_tsc();
   permissions();
   misconfigurations();
   walks();
