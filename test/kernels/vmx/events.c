@@ -419,7 +419,38 @@ static void saved_state(void) {
   group_end();
 }
 
+/* The shadow of STI and MOV SS that the exiting instruction ran in is saved; it is over for an exit after it. */
+GUEST(s_sti_hlt, "sti; hlt"); GUEST(s_sti_ud, "sti; ud2"); GUEST(s_ss_ud, "mov %ss, %eax; mov %eax, %ss; ud2"); GUEST(s_ss_cpuid, "mov %ss, %eax; mov %eax, %ss; cpuid"); GUEST(s_sti_read, "sti; mov (%rdi), %rax"); GUEST(s_ss_read, "mov %ss, %eax; mov %eax, %ss; mov (%rdi), %rax");
+GUEST(s_sti_sti, "sti; sti; nop; cpuid"); GUEST(s_sti_tf, "push $0x102; popf; cpuid"); GUEST(s_break, "nop; cpuid; nop");
+static void shadows(void) {
+  group("events: interruptibility at exits");
+  fresh(); set_bits(PROC, P_HLT); wr(EXC, 1 << 6 | 1 << 14);
+  EQ(go(s_sti_hlt), 12, "HLT after STI"); EQ(rd(G_INT), 1, "blocking by STI"); EQ(rd(G_ACT), 0, "active"); EQ(rd(G_RFLAGS) >> 9 & 1, 1, "IF"); wr(G_INT, 0); wr(G_RFLAGS, 2);
+  EQ(go(s_sti_ud), 0, "#UD after STI"); EQ(rd(G_INT), 1, "blocking by STI"); wr(G_INT, 0); wr(G_RFLAGS, 2);
+  EQ(go(s_ss_ud), 0, "#UD after MOV SS"); EQ(rd(G_INT), 2, "blocking by MOV SS"); wr(G_INT, 0); wr(G_RFLAGS, 2);
+  EQ(go(s_ss_cpuid), 10, "CPUID after MOV SS"); EQ(rd(G_INT), 2, "blocking by MOV SS");
+  wr(G_RIP, rd(G_RIP) + 2); wr(G_INT, 0); EQ(enter(), 18, "next instruction"); EQ(rd(G_INT), 0, "none");
+  regs[RDI] = 0x4000000000ull; EQ(go(s_sti_read), 0, "#PF after STI"); EQ(rd(G_INT), 1, "blocking by STI"); wr(G_INT, 0); wr(G_RFLAGS, 2);
+  EQ(go(s_sti_sti), 10, "second STI"); EQ(rd(G_INT), 0, "no blocking after it"); wr(G_RFLAGS, 2);
+  ept_on(); ept_pd[0x8000000 >> 21] = 0; regs[RDI] = 0x8000000;
+  EQ(go(s_sti_read), 48, "EPT violation after STI"); EQ(rd(G_INT), 1, "blocking by STI"); wr(G_INT, 0); wr(G_RFLAGS, 2);
+  EQ(go(s_ss_read), 48, "EPT violation after MOV SS"); EQ(rd(G_INT), 2, "blocking by MOV SS"); wr(G_INT, 0); wr(G_RFLAGS, 2);
+  wr(G_INT, 2); EQ(go(s_break + 1), 10, "blocking given at entry, first instruction exits"); EQ(rd(G_INT), 2, "blocking by MOV SS"); wr(G_INT, 0);
+  /* Interrupts and HLT. */
+  fresh(); set_bits(PIN, PIN_EXT | PIN_NMI); set_bits(EXITC, X_ACK);
+  SELF_INT(0x61); wr(G_ACT, 1); EQ(go(e_nothing), 1, "interrupt in HLT with IF = 0"); EQ((u32)rd(X_INFO), T_EXT | 0x61, "information"); EQ(rd(G_ACT), 1, "activity"); apic_write(0xb0, 0);
+  wr(G_ACT, 0); SELF_INT(0x62); EQ(go(n_hlt), 1, "interrupt before HLT"); EQ(rd(G_RIP), (u64)n_hlt, "RIP"); apic_write(0xb0, 0);
+  wr(G_ACT, 2); SELF_INT(0x63); set_bits(PIN, PIN_TIMER); wr(TIMER, 200); EQ(go(e_nothing), 52, "shutdown blocks interrupts"); clear_bits(PIN, PIN_TIMER); wr(G_ACT, 0); EQ(go(e_nothing), 1, "still pending"); apic_write(0xb0, 0);
+  /* An instruction breakpoint on an instruction that exits: the #DB comes first. */
+  fresh(); wr(EXC, 2); set_bits(ENTRYC, E_DEBUG); asm volatile("mov %0, %%dr0" :: "r"((u64)s_break + 1)); wr(G_DR7, 0x401);
+  go(s_break); is("breakpoint on CPUID", 0, (u64)s_break + 1, T_HW | 1); EQ(rd(QUAL), 1, "B0");
+  wr(G_RFLAGS, 0x10002); EQ(go(s_break + 1), 10, "RF set: the instruction exits"); EQ(rd(G_RFLAGS) >> 16 & 1, 0, "RF saved as 0");
+  asm volatile("mov %0, %%dr0" :: "r"(0ull));
+  group_end();
+}
+
 void test_events(void) {
+  shadows();
   exceptions();
   vectoring();
   tasks();
