@@ -245,6 +245,11 @@ function exceptionExits(vector: number, errorCode: number): boolean {
   return matches === (selected !== 0);
 }
 
+/** Bit 11 of interruption and IDT-vectoring information: never set in real mode, where nothing pushes an error code (28.2.2, 28.2.4). */
+function errorCodeFlag(hasError: boolean): number {
+  return hasError && R[CR0] & CR0_PE ? INFO_HAS_ERROR : 0;
+}
+
 /** Before the delivery of an exception: `type` 3 hardware, 5 INT1, 6 INT3 and INTO. */
 export function interceptException(vector: number, type: number, hasError: boolean, errorCode: number, instructionLength: number): boolean {
   if (!exceptionExits(vector, errorCode)) return false;
@@ -270,7 +275,7 @@ export function interceptException(vector: number, type: number, hasError: boole
   }
   // A double fault is not "during the delivery" of the event that led to it (28.2.4).
   if (vector === X_DF) R[DELIVERY_INFO] = 0;
-  const info = withNmiUnblocking(INFO_VALID | (type << 8) | vector | (hasError ? INFO_HAS_ERROR : 0));
+  const info = withNmiUnblocking(INFO_VALID | (type << 8) | vector | errorCodeFlag(hasError));
   V[F.EXIT_INTERRUPTION_ERROR] = hasError ? errorCode : 0;
   V[F.EXIT_INSTRUCTION_LENGTH] = instructionLength;
   rewindToInstruction();
@@ -303,7 +308,7 @@ export function interceptTripleFault(): boolean {
 
 /** Delivery of an event begins: an exit before endDelivery() reports it as IDT-vectoring information. `flagsImage`: RFLAGS as the event saves it. */
 export function noteDelivery(type: number, vector: number, hasError: boolean, errorCode: number, instructionLength: number, flagsImage: number): void {
-  R[DELIVERY_INFO] = INFO_VALID | (type << 8) | vector | (hasError ? INFO_HAS_ERROR : 0);
+  R[DELIVERY_INFO] = INFO_VALID | (type << 8) | vector | errorCodeFlag(hasError);
   R[DELIVERY_ERROR] = errorCode;
   R[DELIVERY_LENGTH] = instructionLength;
   R[DELIVERY_FLAGS] = flagsImage;
