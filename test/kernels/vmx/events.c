@@ -290,6 +290,12 @@ static void injection_rest(void) {
   wr(G_RSP, 0x7000); wr(G_RIP, 8); wr(E_INFO, T_INT | 0x55); wr(E_LEN, 2); EQ(enter(), 18, "INT n injected"); EQ(*(u16 *)0x6ffa, 10, "IP pushed");
   wr(G_RSP, 0x7000); wr(G_RIP, 8); wr(G_RFLAGS, 0x202); wr(E_INFO, T_EXT | 0x20); EQ(enter(), 18, "interrupt injected"); EQ(*(u16 *)0x6ffa, 8, "IP pushed"); EQ(*(u16 *)0x6ffe & 0x200, 0x200, "IF pushed"); EQ(rd(G_RFLAGS) & 0x200, 0, "IF cleared");
   set_bits(PROC, P_HLT); wr(G_RIP, 8); wr(G_RSP, 0x7000); EQ(enter(), 12, "HLT");
+  wr(EXC, 1 << 13); wr(G_RFLAGS, 2); wr(G_IDTR_LIMIT, 0x83); wr(G_RIP, 3); wr(G_RSP, 0x7000); EQ(enter(), 0, "INT 21h beyond the vector table"); EQ((u32)rd(X_INFO), T_HW | 13, "#GP has no error code in real mode"); EQ((u32)rd(IDT_INFO), T_INT | 0x21, "vectoring"); EQ(rd(G_RIP), 3, "RIP"); EQ(rd(X_LEN), 2, "length");
+  wr(G_IDTR_LIMIT, 0x3ff); wr(G_RFLAGS, 2);
+  copy((void *)0x8300, "\xa1\xff\xff\xe4\x80\x0f\x01\xe0", 8);
+  wr(G_RIP, 0x300); EQ(enter(), 0, "word at FFFFh"); EQ((u32)rd(X_INFO), T_HW | 13, "#GP"); wr(G_RFLAGS, 2);
+  set_bits(PROC, P_IO); wr(G_RIP, 0x303); EQ(enter(), 30, "IN"); EQ(rd(QUAL), 0x800048, "qualification"); EQ(rd(X_LEN), 2, "length");
+  ept_pd[0] = 0; invept(2, 0, 0); wr(G_RIP, 0x305); EQ(enter(), 48, "fetch"); EQ(rd(QUAL) & 0x1bf, 0x184, "qualification"); EQ(rd(GPA), 0x8305, "guest-physical address"); EQ(rd(LINEAR), 0x8305, "linear address"); ept_pd[0] = 0xb7; invept(2, 0, 0);
   /* To protected mode, to paging: CR0.PE with mask. */
   copy((void *)0x8200, "\x0f\x20\xc0\x0c\x01\x0f\x22\xc0\x0f\x01\xc1", 11);
   wr(G_RIP, 0x200); EQ(enter(), 18, "MOV to CR0 sets PE"); EQ(rd(G_CR0) & 1, 1, "PE");
@@ -449,7 +455,28 @@ static void shadows(void) {
   group_end();
 }
 
+static void virtual8086(void) {
+  group("events: virtual-8086 guest");
+  fresh32();
+  wr(G_RFLAGS, 0x20002); wr(EXC, 1 << 13 | 1 << 6 | 1 << 3 | 1 << 4);
+  for (int s = 0; s < 6; s++) { wr(SEL_OF(s), s == CS ? 0x800 : 0); wr(BASE_OF(s), s == CS ? 0x8000 : 0); wr(LIMIT_OF(s), 0xffff); wr(AR_OF(s), 0xf3); }
+  copy((void *)0x8000, "\xcd\x21\xcc\xfa\xf4\x0f\xa2\xe4\x80\x0f\x01\xc2\x0f\x01\xc1\xce", 16);
+  set_bits(PROC, P_HLT | P_IO); wr(G_RSP, 0x7000);
+  static const struct { const char *name; u32 at, reason, information; } steps[] = {
+    { "INT n, IOPL 0", 0, 0, T_HW | HAS_ERROR | 13 }, { "INT3", 2, 0, T_SW | 3 }, { "CLI, IOPL 0", 3, 0, T_HW | HAS_ERROR | 13 }, { "HLT at CPL 3", 4, 0, T_HW | HAS_ERROR | 13 },
+    { "CPUID", 5, 10, 0 }, { "IN: the I/O permission bitmap comes first", 7, 0, T_HW | HAS_ERROR | 13 }, { "VMLAUNCH", 9, 0, T_HW | 6 }, { "VMCALL", 12, 18, 0 },
+  };
+  for (u32 n = 0; n < sizeof steps / sizeof *steps; n++) {
+    wr(G_RFLAGS, 0x20002); wr(G_RIP, steps[n].at);
+    u32 r = enter();
+    check(r == steps[n].reason, steps[n].name, r); check((u32)rd(X_INFO) == steps[n].information, steps[n].name, rd(X_INFO)); EQ(rd(G_RIP), steps[n].at, steps[n].name);
+  }
+  wr(G_RFLAGS, 0x20802); wr(G_RIP, 15); EQ(enter(), 0, "INTO"); EQ((u32)rd(X_INFO), T_SW | 4, "information");
+  group_end();
+}
+
 void test_events(void) {
+  virtual8086();
   shadows();
   exceptions();
   vectoring();

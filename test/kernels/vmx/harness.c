@@ -129,6 +129,7 @@ void main(void) {
   }
   struct __attribute__((packed)) { u16 limit; u64 base; } p = { 0xfff, (u64)idt };
   asm volatile("lidt %0" :: "m"(p));
+  *(u16 *)((u8 *)tss + 102) = 0x68;                        /* no I/O permission bitmap */
   *(u64 *)((u8 *)tss + 4) = (u64)stack_top - 8192;
   outb(0x21, 0xff); outb(0xa1, 0xff);
   apic_write(0xf0, 0x1ff);
