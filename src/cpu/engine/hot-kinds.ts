@@ -1,6 +1,6 @@
 /**
  * The record kinds that get a case in the interpreter's switch: those that Linux and its user space execute most, measured over boots with
- * `nestbox run --trace kinds`. The switch must stay under V8's optimisation limit (61,440 bytes of bytecode; a test asserts the text size).
+ * buildEngine(counts). The switch must stay under V8's optimisation limit (61,440 bytes of bytecode; a test asserts the text size).
  */
 export const HOT_KINDS: readonly string[] = [
   'generic', 'generic-end', 'leave-block', 'region', 'mov64rr', 'mov64rm', 'mov32rm', 'movzx8to32rm', 'mov32rr', 'ea', 'mov32mr', 'jmp', 'add32riq', 'mov64mr',
