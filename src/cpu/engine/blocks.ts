@@ -113,6 +113,8 @@ export function commitBlock(P: number, end: number, count: number, hostOffset: n
   C[P - 6] = bytes;
   C[P - 7] = 0;
   used = end;
+  // Code outside RAM belongs to no page, and is never found again.
+  if (bytes === 0) return;
   const page = hostOffset >>> 12;
   C[P - 4] = pageBlocks[page];
   pageBlocks[page] = P;
