@@ -7,7 +7,7 @@
  * - which fault is raised when CMPS, IRET, RETF or CALL has several reasons; flags after a fault inside REP CMPS and REP SCAS: Intel restores them, AMD does not;
  * - the RPL of null selectors: the kernel's IRET on the way to the signal handler clears it;
  * - the P bit of page-fault error codes outside the test's memory: Linux sets it for all kernel addresses, and hypervisors map pages of their own;
- * - accesses that wrap at 4 GiB in flat 32-bit segments: #GP or #SS on AMD, allowed but not demanded by Intel (SDM 3A 6.3);
+ * - accesses that wrap at 4 GiB in flat 32-bit segments: #GP or #SS on AMD, allowed but not demanded by Intel (SDM 3A, Limit Checking);
  * - stack words written by PUSHA, ENTER and CALL, registers loaded by POPA when the instruction faults halfway: AMD keeps them;
  * - #AC in far transfers; the stack that far calls between 64-bit and other code push on;
  * - the address of page faults within an FXSAVE image;
