@@ -60,6 +60,13 @@ function setupRecord(bits: Bits): Buffer {
   return record;
 }
 
+/** The runner could not do what it was asked; it has said why on stderr. */
+export class NativeRunnerDied extends Error {
+  constructor(how: string) {
+    super(`the native runner died (${how})`);
+  }
+}
+
 /** One runner process. */
 export class NativeRunner {
   private readonly process: ChildProcessByStdio<Writable, Readable, null>;
@@ -72,7 +79,7 @@ export class NativeRunner {
     this.process = spawn(program, [], { stdio: ['pipe', 'pipe', 'inherit'] });
     this.process.stdout.on('data', (chunk: Buffer) => this.receive(chunk));
     this.process.on('exit', (code, signal) => {
-      if (!this.ended) this.waiting?.reject(new Error(`the native runner died (${signal ?? `exit code ${code}`})`));
+      if (!this.ended) this.waiting?.reject(new NativeRunnerDied(signal ?? `exit code ${code}`));
     });
     this.process.stdin.on('error', () => undefined);
     this.process.stdin.write(setupRecord(bits));
