@@ -10,6 +10,8 @@ import * as F from './fields';
 const MSR_FS_BASE = 0xc0000100 | 0, MSR_GS_BASE = 0xc0000101 | 0;
 const MSR_UCODE_WRITE = 0x79, MSR_UCODE_REVISION = 0x8b, MSR_SMBASE = 0x9e;
 const ENTRY_BYTES = 16;
+/** More entries than IA32_VMX_MISC recommends are not processed: the first beyond them cannot be loaded or stored. */
+const LONGEST_LIST = 512;
 /** IA32_APIC_BASE: x2APIC mode. */
 const APIC_X2 = 0x400;
 
@@ -25,7 +27,7 @@ export function storeMsrList(): boolean {
   for (let n = 0; n < count; n++) {
     const entry = base + n * ENTRY_BYTES;
     const index = physRead32(entry);
-    if (physRead32(entry + 4) !== 0 || isX2apicRegister(index) || index === MSR_SMBASE || !readMsr(index)) return false;
+    if (n === LONGEST_LIST || physRead32(entry + 4) !== 0 || isX2apicRegister(index) || index === MSR_SMBASE || !readMsr(index)) return false;
     physWrite32(entry + 8, msrValue[0]);
     physWrite32(entry + 12, msrValue[1]);
   }
@@ -39,7 +41,7 @@ export function loadMsrList(addressWord: number, countWord: number): number {
   for (let n = 0; n < count; n++) {
     const entry = base + n * ENTRY_BYTES;
     const index = physRead32(entry);
-    if (index === MSR_FS_BASE || index === MSR_GS_BASE || index === MSR_UCODE_WRITE || index === MSR_UCODE_REVISION || index === MSR_SMBASE
+    if (n === LONGEST_LIST || index === MSR_FS_BASE || index === MSR_GS_BASE || index === MSR_UCODE_WRITE || index === MSR_UCODE_REVISION || index === MSR_SMBASE
       || isX2apicRegister(index) || physRead32(entry + 4) !== 0 || !writeMsr(index, physRead32(entry + 8), physRead32(entry + 12))) return n + 1;
   }
   return 0;

@@ -149,7 +149,7 @@ export function armBoundaryEvents(): void {
 
 /**
  * Called at an instruction boundary (RIP exact) in non-root operation when SIG_ATTENTION is set or the deadline has come. Performs the one VM exit
- * or #DB delivery that has the highest priority; true if a VM exit was performed. Leaves SIG_ATTENTION set while something must be looked
+ * or #DB delivery that has the highest priority; true if there was one. Leaves SIG_ATTENTION set while something must be looked
  * at again after the next instruction.
  */
 export function vmxBoundary(): boolean {
@@ -170,8 +170,9 @@ export function vmxBoundary(): boolean {
   const shadow = interruptShadow();
   if (R[PENDING_DB] !== 0 && R[ACTIVITY] !== SHUTDOWN) {
     if (shadow !== SHADOW_MOV_SS) {
+      // The handler's first instruction is a boundary again: the timer and the windows come before it.
       deliverEvent(EVENT_EXCEPTION, X_DB, false, 0, 0);
-      return R[VMX_MODE] !== VMX_NON_ROOT;
+      return true;
     }
     again = SIG_ATTENTION;
   }
