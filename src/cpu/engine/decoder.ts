@@ -186,7 +186,9 @@ export function decode(bytes: Uint8Array, start: number, end: number, mode: numb
     D[D_REG] = 0;
   } else {
     if (at >= end) return at - start >= 15 ? DECODE_TOO_LONG : DECODE_TRUNCATED;
-    const modrm = bytes[at++];
+    let modrm = bytes[at++];
+    // MOV to and from control and debug registers takes a register whatever mod says (SDM 2, MOV).
+    if (map === 1 && (byte & 0xfc) === 0x20) modrm |= 0xc0;
     row = groups[(-entry - 1) * 256 + modrm] - 1;
     if (row < 0) return DECODE_INVALID;
     D[D_MODRM] = modrm;
