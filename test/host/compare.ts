@@ -125,7 +125,7 @@ export function compareOutcomes(layout: Layout, plan: CasePlan, entry: number, h
   }
   // An exception outside the known boundaries (a fetch): every flag that is undefined somewhere.
   const undefinedFlags = faulting?.repeat === 2 ? STATUS : end >= 0 ? plan.undefinedBefore[end] : plan.undefinedBefore.reduce((all, one) => all | one, 0);
-  const flags = (h.getUint32(REPLY_FLAGS, true) ^ c.getUint32(REPLY_FLAGS, true)) & COMPARED_FLAGS & ~((undefinedFlags | plan.escapedUndefined) & STATUS);
+  const flags = (h.getUint32(REPLY_FLAGS, true) ^ c.getUint32(REPLY_FLAGS, true)) & COMPARED_FLAGS & ~(undefinedFlags & STATUS);
   if (flags !== 0) found.push(`flags: host ${hex(h.getUint32(REPLY_FLAGS, true))}, core ${hex(c.getUint32(REPLY_FLAGS, true))}, differ in ${flags.toString(16)}`);
   for (let s = exited ? 1 : 0; s < 6; s++) {
     const hs = h.getUint16(REPLY_SELECTORS + 2 * s, true), cs = c.getUint16(REPLY_SELECTORS + 2 * s, true);

@@ -9,7 +9,7 @@ import { ROWS, rowsFor } from './random-rows';
 import { Rng, putStatePage, putVector } from './random-values';
 import { NativeRunner } from './native';
 import { compareOutcomes, endIndex, kindName } from './compare';
-import { clearCode, createUserCpu, placeCode, runUserCase, setPattern } from './user-cpu';
+import { clearCode, createUserCpu, followsPlan, placeCode, runUserCase, setPattern } from './user-cpu';
 import type { Manner } from './user-cpu';
 import {
   CASE_BYTES, CASE_CODE, CASE_CODE_LENGTH, CASE_FLAGS, CASE_FX, CASE_GPR, CASE_TARGET, KIND_EXIT, PAGE, PATTERN_PAGES, REPLY_BYTES, REPLY_DIFFERENCES, REPLY_KIND, REPLY_RIP,
@@ -170,6 +170,10 @@ class Fuzzer {
       const outcome = runUserCase(cases, i * CASE_BYTES, manner);
       const found = compareOutcomes(this.layout, plan, entry, host, at, outcome, patternView);
       if (found.length === 0) continue;
+      if (plan.wild.length > 0) {
+        placeCode(cases, i * CASE_BYTES);
+        if (!followsPlan(cases, i * CASE_BYTES, plan)) break;
+      }
       this.failures.push(describeFailure(this.layout, plan, cases, i * CASE_BYTES, pattern, turn === 0 ? manner : `${manner}, again`, index, found));
       break;
     }

@@ -42,7 +42,7 @@ async function runMode(program: string, bits: Bits): Promise<boolean> {
   const rows = coverage(result, bits), seconds = (Date.now() - started) / 1000;
   const kinds = [...result.kinds].sort((a, b) => b[1] - a[1]).map(([kind, count]) => `${kindName(kind)} ${count}`).join(', ');
   process.stdout.write(`${bits}-bit: ${result.cases} sequences in ${seconds.toFixed(1)} s, ${result.failures.length} with differences\n  ended by ${kinds}\n`);
-  if (values.only === undefined) {
+  if (values.only === undefined && result.cases > rows.length) {
     const total = (row: RowCoverage): number => row.completed + row.faulted;
     const never = rows.filter((row) => total(row) === 0), onlyFaults = rows.filter((row) => row.completed === 0 && row.faulted > 0);
     process.stdout.write(`  ${rows.length} rows, each executed at least ${total(rows[0])} times, half of them ${total(rows[rows.length >> 1])} times or more\n`);

@@ -14,8 +14,8 @@ export interface CasePlan {
   starts: number[];
   rows: number[];
   undefinedBefore: number[];
-  /** Flags that were undefined when a branch went where its random operand said. */
-  escapedUndefined: number;
+  /** Indices of branches that go where a random operand says. */
+  wild: number[];
   /** Bytes of the pool that may differ: [offset, length]. */
   masks: [number, number][];
   /** The last instruction only approximates. */
@@ -85,7 +85,7 @@ export class CodeWriter {
     this.fixups = [];
     this.patches = 0;
     this.patched = [];
-    this.plan = { starts: [], rows: [], undefinedBefore: [], escapedUndefined: 0, masks: [], approximate: '', ignoreC1: false, selfModifying: false };
+    this.plan = { starts: [], rows: [], undefinedBefore: [], wild: [], masks: [], approximate: '', ignoreC1: false, selfModifying: false };
   }
 
   protected setEntry(linear: number): void {

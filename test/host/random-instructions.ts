@@ -458,8 +458,7 @@ export class CaseGenerator extends TemplateWriter {
 
   private afterwards(info: RowInfo): void {
     const { row } = info;
-    // In a small code segment random targets may well be in the middle of this code.
-    if (INDIRECT.has(row.mnemonic)) this.plan.escapedUndefined |= this.layout.bits === 16 ? STATUS : this.undefined;
+    if (INDIRECT.has(row.mnemonic)) this.plan.wild.push(this.plan.starts.length - 1);
     if (info.approximate !== '') this.plan.approximate = info.approximate;
     if (IN_DOMAIN_ONLY.has(row.mnemonic)) this.reduceTop(row.mnemonic === 'f2xm1' ? 0x3ffe : 0x3ffc);
     if (info.family === 'x87' || info.family === 'mmx') this.x87Used = true;

@@ -105,7 +105,7 @@ export class TemplateWriter extends OperandWriter {
     this.steer(this.wordBytes, 1);
     this.modrm |= info.row.modrmValue << 3;
     if (this.target >= 0) this.patchAddress(this.target, this.wordBytes, this.leadTo(this.laterBoundary()), []);
-    this.plan.escapedUndefined |= this.undefined;
+    this.plan.wild.push(this.plan.starts.length - 1);
     this.encode(info, []);
   }
 
@@ -166,7 +166,7 @@ export class TemplateWriter extends OperandWriter {
     this.steer(this.wordBytes + 2, 1);
     this.modrm |= info.row.modrmValue << 3;
     if (this.target >= 0) this.patchAddress(this.target, this.wordBytes, this.leadTo(this.laterBoundary()), [selector & 255, selector >> 8]);
-    this.plan.escapedUndefined |= this.undefined;
+    this.plan.wild.push(this.plan.starts.length - 1);
     this.encode(info, []);
   }
 

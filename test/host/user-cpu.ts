@@ -16,6 +16,7 @@ import { mem32, mem8 } from '../../src/cpu/mmu/memory';
 import { physWriteBytes } from '../../src/cpu/mmu/physical';
 import { updateMode } from '../../src/cpu/modes';
 import { runSlice } from '../../src/cpu/run';
+import type { CasePlan } from './random-code';
 import { createBareCpu } from '../support/bare-cpu';
 import {
   CASE_CODE, CASE_CODE_BYTES, CASE_CODE_LENGTH, CASE_CODE_OFFSET, CASE_FLAGS, CASE_FX, CASE_GPR, CASE_PATCH, CASE_PATCH_COUNT, CASE_TARGET, CODE_PAGE, KIND_ASTRAY, KIND_EXIT, KIND_TIMEOUT,
@@ -77,9 +78,15 @@ const runnable = {
   },
 };
 
-function execute(): void {
+/** `watch` is called before each instruction when stepping. */
+function execute(watch?: () => void): void {
   if (!stepping) runSlice(runnable, BUDGET);
-  else for (let n = 0; n < BUDGET && R[ACTIVITY] === 0; n++) runSlice(runnable, 1);
+  else {
+    for (let n = 0; n < BUDGET && R[ACTIVITY] === 0; n++) {
+      watch?.();
+      runSlice(runnable, 1);
+    }
+  }
 }
 
 function loadState(at: Int32Array, base: number): void {
@@ -213,8 +220,26 @@ function compileCode(): void {
   }
 }
 
+/**
+ * Executes the case once more, one instruction at a time: false if a wild branch led into the middle of its code, where flags may be read that are
+ * undefined.
+ */
+export function followsPlan(cases: Uint8Array, at: number, plan: CasePlan): boolean {
+  const view = new DataView(cases.buffer, cases.byteOffset + at);
+  const entry = view.getUint32(CASE_TARGET, true), length = view.getUint32(CASE_CODE_LENGTH, true);
+  let previous = -1, follows = true;
+  runUserCase(cases, at, 'stepped', () => {
+    const offset = (R[RIP] - entry) | 0;
+    if (offset < 0 || offset >= length) return;
+    if (plan.wild.includes(previous)) follows = false;
+    previous = plan.starts.indexOf(offset);
+    if (previous < 0) follows = false;
+  });
+  return follows;
+}
+
 /** Executes the case at cases[at], whose code has been placed. */
-export function runUserCase(cases: Uint8Array, at: number, manner: Manner): UserOutcome {
+export function runUserCase(cases: Uint8Array, at: number, manner: Manner, watch?: () => void): UserOutcome {
   const view = new DataView(cases.buffer, cases.byteOffset + at);
   const patches = view.getUint32(CASE_PATCH_COUNT, true);
   for (let n = 0; n < patches; n++) {
@@ -224,7 +249,7 @@ export function runUserCase(cases: Uint8Array, at: number, manner: Manner): User
   loadState(new Int32Array(cases.buffer, cases.byteOffset + at, CASE_FX / 4 + 128), 0);
   stepping = manner === 'stepped';
   if (manner === 'compiled') compileCode();
-  execute();
+  execute(watch);
   storeState();
   const differences: number[] = [];
   collectDifferences(differences);
