@@ -593,6 +593,8 @@ test_real:
   and eax, 0x7fffffff
   mov ecx, G_CR0
   vmwrite rcx, rax
+  VMWR V_MSR_BITMAP, msr_bitmap
+  VMSET V_PROC, PROC_MSR_BITMAP
   AT g_long
   FROM g_long
   RUN "into long mode"
@@ -756,4 +758,5 @@ guest_dir: times 4096 db 0
 guest_table: times 4096 db 0
 test_page: times 4096 db 0
 other_page: times 4096 db 0
+msr_bitmap: times 4096 db 0
 [section .text]
