@@ -809,7 +809,7 @@ test_lists:
   BADENTRY "signature", 0x8b, 0
   BADENTRY "tsc", 0x10, 0x1234567890abcdef
   VMWR V_ENTRY_LOAD_COUNT, 1
-  VMWR V_ENTRY_LOAD, 0x13370000
+  VMWR V_ENTRY_LOAD, 0x900000000
   AT g_step
   RUN "no memory there"
   VMWR V_ENTRY_LOAD, msr_list + 8
