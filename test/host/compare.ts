@@ -28,8 +28,8 @@ const VECTOR_NAMES: Record<number, string> = {
   0: '#DE', 1: '#DB', 3: '#BP', 4: '#OF', 5: '#BR', 6: '#UD', 7: '#NM', 10: '#TS', 11: '#NP', 12: '#SS', 13: '#GP', 14: '#PF', 16: '#MF', 17: '#AC', 19: '#XM',
   [KIND_EXIT]: 'no exception', [KIND_TIMEOUT]: 'no end',
 };
-/** Status flags, TF, IF, DF, IOPL, NT, AC, VIF, VIP, ID: all but the undefined ones, and RF, which is Linux's business. */
-const COMPARED_FLAGS = 0x3e7fd5;
+/** Status flags, TF, IF, DF, IOPL, NT, AC, VIF, VIP. Not RF, which is Linux's business, nor ID, which some hypervisors drop at interrupts. */
+const COMPARED_FLAGS = 0x1e7fd5;
 const X_SS = 12, X_GP = 13, X_PF = 14, X_AC = 17;
 const FAR_TRANSFERS = new Set(['retf', 'iret', 'call', 'jmp']);
 /** The order of their accesses and checks, and with it of faults, differs between processors. */

@@ -11,7 +11,7 @@ import { AF, CF, OF, STATUS, rowsFor } from './random-rows';
 import type { Family, RowInfo } from './random-rows';
 import { FAR_SELECTORS, LOADABLE, SELECTORS, TemplateWriter } from './random-templates';
 import {
-  BCD_AT, BCD_SLOTS, ENV16_AT, ENV16_SLOTS, ENV32_AT, ENV32_SLOTS, ENV_STRIDE, FCW_AT, FCW_SLOTS, FX_SLOTS, MXCSR_AT, MXCSR_SLOTS, putFxImage, word32,
+  BCD_AT, BCD_SLOTS, ENV16_AT, ENV16_SLOTS, ENV32_AT, ENV32_SLOTS, ENV_STRIDE, FCW_AT, FCW_SLOTS, FX_SLOTS, MXCSR_AT, MXCSR_SLOTS, SELECTORS_AT, SELECTOR_SLOTS, putFxImage, word32,
 } from './random-values';
 import type { Rng } from './random-values';
 import { CASE_CODE_BYTES, CASE_CODE_OFFSET, CASE_FLAGS, CASE_FX, CASE_RELOAD, CODE_PAGE, CODE_PAGES, CS, DS, ES, GS, PAGE, SS, STATE_PAGE, areaOf } from './user-layout';
@@ -322,6 +322,7 @@ export class CaseGenerator extends TemplateWriter {
   private memoryOperand(info: RowInfo): void {
     const { row } = info, { rng } = this;
     if (POINTER_STORES.has(row.mnemonic) || STATE_LOADS.has(row.mnemonic)) this.stateOperand(info);
+    else if (SELECTOR_ROWS.test(row.mnemonic) || row.operands[0] === 'Sw') this.selectorOperand(info);
     else if (row.mnemonic === 'lea') this.wildOperand();
     else if (info.rm?.width === 'none') this.steer(1, 1);
     else if (rng.chance(2)) this.wildOperand();
@@ -347,8 +348,7 @@ export class CaseGenerator extends TemplateWriter {
     else if (/^l[defgs]s$/.test(row.mnemonic)) {
       const selector = rng.pick(LOADABLE);
       this.patch(this.target, [...registerBytes(rng.below(8), this.operandBits / 8), selector & 255, selector >> 8]);
-    } else if (SELECTOR_ROWS.test(row.mnemonic) || row.operands[0] === 'Sw') this.patch(this.target, [rng.pick(LOADABLE), 0]);
-    else if (row.mnemonic === 'bound' && rng.chance(80)) {
+    } else if (row.mnemonic === 'bound' && rng.chance(80)) {
       const size = this.operandBits / 8, low: number[] = [], high: number[] = [];
       for (let i = 0; i < size; i++) {
         low.push(i === size - 1 ? 0x80 : 0);
@@ -356,6 +356,13 @@ export class CaseGenerator extends TemplateWriter {
       }
       this.patch(this.target, [...low, ...high]);
     }
+  }
+
+  /** A selector in the state page, where nothing else is stored: a random one might name a descriptor of the kernel's. */
+  private selectorOperand(info: RowInfo): void {
+    const offset = SELECTORS_AT + 2 * this.rng.below(SELECTOR_SLOTS);
+    if (this.patch(STATE_PAGE * PAGE + offset, [this.rng.pick(LOADABLE), 0])) this.absoluteOperand(this.state, this.state.linear + offset);
+    else this.registerOperand(info);
   }
 
   /** An operand in the state page, by absolute address. */

@@ -220,7 +220,7 @@ export function putFxImage(rng: Rng, view: DataView, at: number, unmasked: boole
 
 /** What lies where in the state page. */
 export const FX_SLOTS = 4, ENV32_AT = 0x800, ENV32_SLOTS = 8, ENV16_AT = 0xc00, ENV16_SLOTS = 4, ENV_STRIDE = 128;
-export const MXCSR_AT = 0xe00, MXCSR_SLOTS = 32, FCW_AT = 0xe80, FCW_SLOTS = 32, BCD_AT = 0xf00, BCD_SLOTS = 16;
+export const MXCSR_AT = 0xe00, MXCSR_SLOTS = 32, FCW_AT = 0xe80, FCW_SLOTS = 32, SELECTORS_AT = 0xdf4, SELECTOR_SLOTS = 6, BCD_AT = 0xf00, BCD_SLOTS = 16;
 
 /** Fills the state page. */
 export function putStatePage(rng: Rng, view: DataView, at: number): void {
