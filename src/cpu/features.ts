@@ -72,12 +72,12 @@ function bits(word: number, names: string): Feature[] {
 
 /**
  * Every feature bit the CPU has. Left out, with their instructions and registers: XSAVE and AVX, AES, PCLMUL, MONITOR, PCID,
- * x2APIC, RDRAND, SMEP, SMAP, UMIP, the PMU.
+ * RDRAND, SMEP, SMAP, UMIP, the PMU.
  */
 export const FEATURES: readonly Feature[] = [
   ...bits(W_1_EDX, `0:fpu 1:vme 2:de 3:pse 4:tsc 5:msr 6:pae 7:mce 8:cx8 9:apic 11:sep 12:mtrr 13:pge 14:mca 15:cmov 16:pat 17:pse36
     19:clfsh 23:mmx 24:fxsr 25:sse 26:sse2 27:ss 28:htt`),
-  ...bits(W_1_ECX, '0:sse3 5:vmx 9:ssse3 13:cx16 19:sse4_1 20:sse4_2 23:popcnt 24:tsc_deadline'),
+  ...bits(W_1_ECX, '0:sse3 5:vmx 9:ssse3 13:cx16 19:sse4_1 20:sse4_2 21:x2apic 23:popcnt 24:tsc_deadline'),
   ...bits(W_7_EDX, '29:arch_capabilities'),
   ...bits(W_EXT_EDX, '11:syscall 20:nx 26:page1gb 27:rdtscp 29:lm'),
   ...bits(W_EXT_ECX, '0:lahf_lm 8:prefetchw'),

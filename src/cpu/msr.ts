@@ -121,9 +121,14 @@ function setTsc(lo: number, hi: number): boolean {
   return true;
 }
 
+const APIC_BASE_RESERVED = 0x2ff, APIC_BASE_X2APIC = 0x400, APIC_BASE_ENABLE = 0x800;
+
 function writeApicBase(lo: number, hi: number): boolean {
-  // Reserved: 7:0, 9, and 10 without x2APIC.
-  if ((lo & 0x6ff) !== 0 || !withinPhysicalWidth(hi)) return false;
+  if (lo & APIC_BASE_RESERVED || !withinPhysicalWidth(hi)) return false;
+  // x2APIC mode is entered from xAPIC mode, and left by disabling the APIC (SDM 3A 10.12.5).
+  const enabled = (lo & APIC_BASE_ENABLE) !== 0, x2apic = (lo & APIC_BASE_X2APIC) !== 0;
+  const wasEnabled = (R[APIC_BASE] & APIC_BASE_ENABLE) !== 0, wasX2apic = (R[APIC_BASE] & APIC_BASE_X2APIC) !== 0;
+  if (x2apic ? !enabled || !wasEnabled || !hasFeature('x2apic') : enabled && wasX2apic) return false;
   R[APIC_BASE] = lo;
   R[APIC_BASE + 1] = hi;
   platform.apicBaseWritten(lo, hi);

@@ -8,6 +8,8 @@ export interface Platform {
   writePort(port: number, size: number, value: number): void;
   /** INTA cycle: vector of the interrupt being acknowledged (LAPIC first, then 8259 through LINT0); lowers SIG_INTR if nothing is left. */
   acknowledgeInterrupt(): number;
+  /** A write of the local APIC's EOI register. */
+  endOfInterrupt(): void;
   /** CR8 = local APIC TPR bits 7:4. */
   readCr8(): number;
   writeCr8(value: number): void;
@@ -39,6 +41,7 @@ export const platform: Platform = {
   readPort: unattached,
   writePort: unattached,
   acknowledgeInterrupt: unattached,
+  endOfInterrupt: () => undefined,
   readCr8: () => 0,
   writeCr8: () => undefined,
   apicBaseWritten: () => undefined,

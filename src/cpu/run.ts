@@ -27,7 +27,7 @@ import { settleResumeFlag } from './resume-flag';
 import { SHADOW_MOV_SS } from './system/flag-control';
 import { TURN, TURN_END } from './turn';
 import {
-  interceptExternalInterrupt, interceptInit, interceptNmi, interceptSipi, performPendingExit, vmxBoundary, vmxTimerDeadline,
+  apicExitAtBoundary, interceptExternalInterrupt, interceptInit, interceptNmi, interceptSipi, performPendingExit, vmxBoundary, vmxTimerDeadline,
 } from '../vmx/intercepts';
 import { interruptShadow } from '../vmx/windows';
 
@@ -74,6 +74,7 @@ function takeEvent(): boolean {
     deliverEvent(EVENT_EXCEPTION, X_DB, false, 0, 0);
     return true;
   }
+  if (nonRoot && apicExitAtBoundary()) return true;
   if (signals & SIG_INIT) {
     if (nonRoot) {
       if (interceptInit()) return true;

@@ -17,6 +17,8 @@ const LVT_LINT0 = 0x35, LVT_LINT1 = 0x36, LVT_ERROR = 0x37, TIMER_INITIAL = 0x38
 const LVT_COUNT = 6;
 const LVT_MASKED = 0x10000;
 const LVT_LEVEL = 0x8000, LVT_REMOTE_IRR = 0x4000;
+/** Bits that software cannot change: remote IRR and delivery status. */
+const LVT_STATUS = 0x5000;
 /** Bits that can be written in each LVT entry: timer, thermal, performance, LINT0, LINT1, error. */
 const LVT_WRITABLE = [0x700ff, 0x107ff, 0x107ff, 0x1a7ff, 0x1a7ff, 0x100ff];
 const SVR_ENABLE = 0x100;
@@ -99,13 +101,13 @@ export class Lapic {
   /** Is a message with this destination for us? (SDM 3A 10.6.2, 10.12.10) */
   matches(destination: number, logical: boolean): boolean {
     if (!this.globallyEnabled) return false;
-    if (destination === BROADCAST || destination === -1) return true;
+    if (destination === -1) return true;
     if (this.x2apic) {
-      if (!logical) return destination === this.id;
+      if (!logical) return destination === this.id || destination === BROADCAST;
       const ldr = x2apicLdr(this.id);
       return (destination >>> 16) === (ldr >>> 16) && (destination & ldr & 0xffff) !== 0;
     }
-    if (!logical) return destination === this.id;
+    if (!logical) return destination === this.id || destination === BROADCAST;
     const mine = this.ldr >>> 24;
     if (this.dfr >>> 28 === 0xf) return (mine & destination) !== 0;
     return (mine >> 4 === destination >> 4 || destination >> 4 === 15) && (mine & destination & 15) !== 0;
@@ -248,7 +250,7 @@ export class Lapic {
   writeMsr(register: number, low: number, high: number): boolean {
     if (!this.x2apic || !isX2apicWritable(register)) return false;
     if (high !== 0 && register !== ICR_LOW) return false;
-    if ((register === EOI || register === ESR) && low !== 0) return false;
+    if (low & x2apicReserved(register)) return false;
     if (register === SELF_IPI) {
       this.sendFixedToSelf(low & 0xff);
     } else {
@@ -444,7 +446,10 @@ export class Lapic {
     const shorthand = (value >> 18) & 3;
     if (shorthand === 0) {
       const destination = this.x2apic ? this.icrHigh : this.icrHigh >>> 24;
-      this.bus.send(destination, (value & 0x800) !== 0, mode, vector, false);
+      const logical = (value & 0x800) !== 0;
+      // FFh is one processor among others for an ICR of 32-bit destinations; no machine has so many.
+      if (this.x2apic && !logical && destination === BROADCAST) return;
+      this.bus.send(destination, logical, mode, vector, false);
       return;
     }
     if (shorthand === 1) {
@@ -462,7 +467,8 @@ export class Lapic {
     else this.accept(vector, false);
   }
 
-  private endOfInterrupt(): void {
+  /** A write of the EOI register. */
+  endOfInterrupt(): void {
     const vector = highestBit(this.isr);
     if (vector >= 0) {
       clearBit(this.isr, vector);
@@ -535,6 +541,19 @@ function isX2apicWritable(register: number): boolean {
     register === TPR || register === EOI || register === SVR || register === ESR || register === ICR_LOW ||
     (register >= LVT_TIMER && register <= TIMER_INITIAL) || register === TIMER_DIVIDE || register === SELF_IPI
   );
+}
+
+/** Bits of an x2APIC register that must be written as 0 (SDM 3A 10.12.1.2). Status bits that software cannot change may be 1. */
+function x2apicReserved(register: number): number {
+  switch (register) {
+    case TPR: case SELF_IPI: return ~0xff;
+    case EOI: case ESR: return -1;
+    case SVR: return ~0x3ff;
+    case ICR_LOW: return ~0xcdfff;
+    case TIMER_DIVIDE: return ~0xb;
+    case TIMER_INITIAL: return 0;
+    default: return ~(LVT_WRITABLE[register - LVT_TIMER] | LVT_STATUS);
+  }
 }
 
 function setBit(words: Int32Array, bit: number): void {

@@ -62,6 +62,7 @@ export function createPlatform(ports: PortSpace, lapics: readonly Lapic[], windo
     readPort: (port, size) => ports.read(port, size),
     writePort: (port, size, value) => ports.write(port, size, value),
     acknowledgeInterrupt: () => current().acknowledge(),
+    endOfInterrupt: () => current().endOfInterrupt(),
     readCr8: () => current().cr8,
     writeCr8(value) {
       current().cr8 = value;

@@ -20,9 +20,9 @@ export const PREEMPTION_TIMER_SHIFT = 5;
 export const CR3_TARGETS = 4;
 
 // --- Allowed-0 (low: must be 1) and allowed-1 (high: may be 1) settings. The old MSRs differ from the TRUE ones in the default-1 class only. ---
-const PIN_LOW = 0x16, PIN_HIGH = 0x7f;
+const PIN_LOW = 0x16, PIN_HIGH = 0xff;
 const PROC_LOW = 0x0401e172, PROC_TRUE_LOW = 0x04006172, PROC_HIGH = 0xfff9fffe | 0;
-const PROC2_HIGH = 0xef, PROC2_HIGH_WITHOUT_EPT = 0x4d;
+const PROC2_HIGH = 0x3ff, PROC2_HIGH_WITHOUT_EPT = 0x35d;
 const EXIT_LOW = 0x36dff, EXIT_TRUE_LOW = 0x36dfb, EXIT_HIGH = 0x7fefff;
 const ENTRY_LOW = 0x11ff, ENTRY_TRUE_LOW = 0x11fb, ENTRY_HIGH = 0xd3ff;
 /** Timer rate 5, LMA stored in the entry controls, HLT + shutdown + wait-for-SIPI, 4 CR3 targets. */

@@ -7,6 +7,7 @@ import { PIN, PROC, PROC2 } from './state';
 
 // --- Pin-based ---
 export const PIN_EXTERNAL_INTERRUPT = 1, PIN_NMI = 1 << 3, PIN_VIRTUAL_NMIS = 1 << 5, PIN_PREEMPTION_TIMER = 1 << 6;
+export const PIN_POSTED_INTERRUPTS = 1 << 7;
 
 // --- Primary processor-based ---
 export const PROC_INTERRUPT_WINDOW = 1 << 2, PROC_TSC_OFFSETTING = 1 << 3, PROC_HLT = 1 << 7, PROC_INVLPG = 1 << 9, PROC_MWAIT = 1 << 10;
@@ -50,6 +51,10 @@ export function msrBitmaps(): boolean { return (R[PROC] & PROC_MSR_BITMAPS) !== 
 export function eptEnabled(): boolean { return (R[PROC2] & PROC2_EPT) !== 0; }
 export function vpidEnabled(): boolean { return (R[PROC2] & PROC2_VPID) !== 0; }
 export function unrestrictedGuest(): boolean { return (R[PROC2] & PROC2_UNRESTRICTED_GUEST) !== 0; }
+export function postedInterrupts(): boolean { return (R[PIN] & PIN_POSTED_INTERRUPTS) !== 0; }
+export function virtualizeX2apicMode(): boolean { return (R[PROC2] & PROC2_VIRTUAL_X2APIC) !== 0; }
+export function apicRegisterVirtualization(): boolean { return (R[PROC2] & PROC2_APIC_REGISTERS) !== 0; }
+export function virtualInterruptDelivery(): boolean { return (R[PROC2] & PROC2_INTERRUPT_DELIVERY) !== 0; }
 export function virtualizeApicAccesses(): boolean { return (R[PROC2] & PROC2_APIC_ACCESSES) !== 0; }
 export function descriptorTableExiting(): boolean { return (R[PROC2] & PROC2_DESCRIPTOR_TABLE) !== 0; }
 /** RDTSCP is #UD in non-root operation unless this control is on. */

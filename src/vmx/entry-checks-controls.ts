@@ -11,7 +11,7 @@ import {
   secondaryControlsAllowed, withinPhysicalWidth,
 } from './capabilities';
 import {
-  PIN_NMI, PIN_PREEMPTION_TIMER, PIN_VIRTUAL_NMIS, PROC_IO_BITMAPS, PROC_MSR_BITMAPS, PROC_NMI_WINDOW, PROC_SECONDARY, PROC_TPR_SHADOW,
+  EXIT_ACKNOWLEDGE_INTERRUPT, PIN_EXTERNAL_INTERRUPT, PIN_NMI, PIN_POSTED_INTERRUPTS, PIN_PREEMPTION_TIMER, PIN_VIRTUAL_NMIS, PROC_IO_BITMAPS, PROC_MSR_BITMAPS, PROC_NMI_WINDOW, PROC_SECONDARY, PROC_TPR_SHADOW,
   PROC2_APIC_ACCESSES, PROC2_APIC_REGISTERS, PROC2_EPT, PROC2_INTERRUPT_DELIVERY, PROC2_UNRESTRICTED_GUEST, PROC2_VIRTUAL_X2APIC,
   PROC2_VPID, EXIT_SAVE_PREEMPTION_TIMER, ENTRY_DEACTIVATE_DUAL_MONITOR, ENTRY_TO_SMM, TYPE_HARDWARE_EXCEPTION, TYPE_NMI, TYPE_OTHER, INFO_HAS_ERROR,
   TYPE_SOFTWARE_INTERRUPT,
@@ -49,6 +49,12 @@ export function eptPointerGood(lo: number, hi: number): boolean {
   return (lo & 0xf80) === 0 && withinPhysicalWidth(hi);
 }
 
+/** Posted interrupts need virtual-interrupt delivery and acknowledged interrupts; the vector is below 256, the descriptor 64-byte aligned. */
+function postedInterruptsGood(secondary: number): boolean {
+  if (!(secondary & PROC2_INTERRUPT_DELIVERY) || !(V[F.EXIT_CONTROLS] & EXIT_ACKNOWLEDGE_INTERRUPT)) return false;
+  return V[F.POSTED_INTERRUPT_VECTOR] < 256 && (V[F.POSTED_INTERRUPT_DESCRIPTOR] & 63) === 0 && withinPhysicalWidth(V[F.POSTED_INTERRUPT_DESCRIPTOR + 1]);
+}
+
 /** VM-execution control fields (27.2.1.1), but for the TPR threshold. */
 function executionControlsGood(): boolean {
   const pin = V[F.PIN_CONTROLS], proc = V[F.PROCESSOR_CONTROLS];
@@ -62,6 +68,8 @@ function executionControlsGood(): boolean {
     if (!goodPage(F.VIRTUAL_APIC_ADDRESS)) return false;
     if ((secondary & PROC2_INTERRUPT_DELIVERY) === 0 && V[F.TPR_THRESHOLD] & ~15) return false;
   } else if (secondary & (PROC2_VIRTUAL_X2APIC | PROC2_APIC_REGISTERS | PROC2_INTERRUPT_DELIVERY)) return false;
+  if (secondary & PROC2_INTERRUPT_DELIVERY && !(pin & PIN_EXTERNAL_INTERRUPT)) return false;
+  if (pin & PIN_POSTED_INTERRUPTS && !postedInterruptsGood(secondary)) return false;
   if (pin & PIN_VIRTUAL_NMIS && !(pin & PIN_NMI)) return false;
   if (proc & PROC_NMI_WINDOW && !(pin & PIN_VIRTUAL_NMIS)) return false;
   if (secondary & PROC2_APIC_ACCESSES) {

@@ -29,9 +29,10 @@ import { EXIT_REASON_ENTRY_GUEST_STATE, EXIT_REASON_ENTRY_MSR_LOAD } from './exi
 import { loadMsrList } from './msr-lists';
 import {
   CHECKED_GUEST_VM, CHECKED_HOST_LMA, CURRENT_VMCS, DELIVERY_INFO, DIRTY, DIRTY_CONTROLS, DIRTY_GUEST_CR, DIRTY_GUEST_SEGMENTS, DIRTY_HOST,
-  IRET_UNBLOCKED_AT, MTF_PENDING, PIN, PROC, PROC2, TPR_EXIT_PENDING, VIRTUAL_NMI_BLOCKED,
+  APIC_EXIT_REASON, IRET_UNBLOCKED_AT, MTF_PENDING, PIN, PROC, PROC2, VIRTUAL_NMI_BLOCKED,
 } from './state';
 import { activateGuestTranslation } from './translation';
+import { startVirtualInterrupts } from './virtual-interrupts';
 import { armBoundaryEvents, setInterruptShadow, shadowFromInterruptibility, startPreemptionTimer } from './windows';
 
 const ERROR_INVALID_CONTROLS = 7, ERROR_INVALID_HOST = 8;
@@ -198,11 +199,12 @@ export function enterGuest(): number {
   R[CURP] = 0;
   R[VMX_MODE] = VMX_NON_ROOT;
   R[DELIVERY_INFO] = 0;
-  R[MTF_PENDING] = R[TPR_EXIT_PENDING] = 0;
+  R[MTF_PENDING] = R[APIC_EXIT_REASON] = 0;
   RF64[IRET_UNBLOCKED_AT >> 1] = 0;
   loadGuestRegisters();
   loadGuestPdptes();
   loadGuestNonRegisterState();
+  startVirtualInterrupts();
   startPreemptionTimer();
   activateGuestTranslation();
   if (!vpidEnabled()) flushVpid0();

@@ -29,7 +29,7 @@ import { pdpteGood } from './entry-checks-guest';
 import { EXIT_REASON_ENTRY_FAILURE } from './exit-reasons';
 import { loadMsrList, storeMsrList } from './msr-lists';
 import {
-  CURRENT_VMCS, DELIVERY_ERROR, DELIVERY_INFO, DELIVERY_LENGTH, MTF_PENDING, PIN, PROC, PROC2, TPR_EXIT_PENDING, VIRTUAL_NMI_BLOCKED,
+  APIC_EXIT_REASON, CURRENT_VMCS, DELIVERY_ERROR, DELIVERY_INFO, DELIVERY_LENGTH, MTF_PENDING, PIN, PROC, PROC2, VIRTUAL_NMI_BLOCKED,
 } from './state';
 import { activateHostTranslation } from './translation';
 import { interruptShadow, iretJustUnblockedNmi, preemptionTimerLeft } from './windows';
@@ -190,7 +190,7 @@ function loadHostState(): number {
   R[VMX_MODE] = VMX_ROOT;
   R[PIN] = R[PROC] = R[PROC2] = 0;
   R[DELIVERY_INFO] = 0;
-  R[MTF_PENDING] = R[TPR_EXIT_PENDING] = 0;
+  R[MTF_PENDING] = R[APIC_EXIT_REASON] = 0;
   R[SIGNALS] &= ~SIG_ATTENTION;
   if (R[SIGNALS] !== 0) endSliceNow();
 
@@ -259,9 +259,9 @@ export function exitForInstruction(p: number, reason: number, qualificationLo: n
 }
 
 /** Exit at an instruction boundary, RIP exact. Returns true. */
-export function exitAtBoundary(reason: number, interruptionInfo: number): boolean {
+export function exitAtBoundary(reason: number, interruptionInfo: number, qualification = 0): boolean {
   R[CURP] = 0;
-  vmExit(reason, 0, 0, interruptionInfo, getFlags(), interruptShadow());
+  vmExit(reason, qualification, 0, interruptionInfo, getFlags(), interruptShadow());
   return true;
 }
 

@@ -14,7 +14,7 @@ export const VMCS_WORDS = 1024;
 
 /** What brings a field; '' = always there. The names are those of `vmxFeature` in capabilities.ts. */
 export type FieldFeature =
-  | '' | 'secondary' | 'vpid' | 'ept' | 'tprShadow' | 'apicAccesses' | 'msrBitmaps' | 'pat' | 'efer' | 'preemptionTimer';
+  | '' | 'secondary' | 'vpid' | 'ept' | 'tprShadow' | 'apicAccesses' | 'msrBitmaps' | 'pat' | 'efer' | 'preemptionTimer' | 'interruptDelivery' | 'postedInterrupts';
 
 export interface VmcsField {
   encoding: number;
@@ -61,6 +61,7 @@ export const REGION_GUEST = 3;
 
 // --- 16-bit control ---
 export const VPID = field(0x0000, 'virtual-processor identifier', 'vpid');
+export const POSTED_INTERRUPT_VECTOR = field(0x0002, 'posted-interrupt notification vector', 'postedInterrupts');
 // --- 16-bit guest ---
 export const GUEST_ES_SELECTOR = field(0x0800, 'guest ES selector');
 field(0x0802, 'guest CS selector');
@@ -70,6 +71,8 @@ field(0x0808, 'guest FS selector');
 field(0x080a, 'guest GS selector');
 field(0x080c, 'guest LDTR selector');
 field(0x080e, 'guest TR selector');
+/** RVI 7:0, SVI 15:8. */
+export const GUEST_INTERRUPT_STATUS = field(0x0810, 'guest interrupt status', 'interruptDelivery');
 // --- 16-bit host ---
 export const HOST_ES_SELECTOR = field(0x0c00, 'host ES selector');
 export const HOST_CS_SELECTOR = field(0x0c02, 'host CS selector');
@@ -89,7 +92,12 @@ export const EXECUTIVE_VMCS = field(0x200c, 'executive-VMCS pointer');
 export const TSC_OFFSET = field(0x2010, 'TSC offset');
 export const VIRTUAL_APIC_ADDRESS = field(0x2012, 'virtual-APIC address', 'tprShadow');
 export const APIC_ACCESS_ADDRESS = field(0x2014, 'APIC-access address', 'apicAccesses');
+export const POSTED_INTERRUPT_DESCRIPTOR = field(0x2016, 'posted-interrupt descriptor address', 'postedInterrupts');
 export const EPT_POINTER = field(0x201a, 'EPT pointer', 'ept');
+export const EOI_EXIT_BITMAP0 = field(0x201c, 'EOI-exit bitmap 0', 'interruptDelivery');
+field(0x201e, 'EOI-exit bitmap 1', 'interruptDelivery');
+field(0x2020, 'EOI-exit bitmap 2', 'interruptDelivery');
+field(0x2022, 'EOI-exit bitmap 3', 'interruptDelivery');
 // --- 64-bit information ---
 export const GUEST_PHYSICAL_ADDRESS = field(0x2400, 'guest-physical address', 'ept');
 // --- 64-bit guest ---

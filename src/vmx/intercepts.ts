@@ -26,7 +26,7 @@ import * as F from './fields';
 import {
   descriptorTableExiting, externalInterruptExiting, EXIT_ACKNOWLEDGE_INTERRUPT, INFO_HAS_ERROR, INFO_VALID, msrBitmaps, nmiExiting,
   PROC_CR3_LOAD, PROC_CR3_STORE, PROC_CR8_LOAD, PROC_CR8_STORE, PROC_HLT, PROC_INVLPG, PROC_IO_BITMAPS, PROC_MONITOR, PROC_MOV_DR,
-  PROC_MWAIT, PROC_PAUSE, PROC_RDPMC, PROC_RDTSC, PROC_UNCONDITIONAL_IO, PROC2_WBINVD, TYPE_EXTERNAL, TYPE_HARDWARE_EXCEPTION, TYPE_NMI,
+  PROC_MWAIT, PROC_PAUSE, PROC_RDPMC, PROC_RDTSC, PROC_UNCONDITIONAL_IO, PROC2_WBINVD, postedInterrupts, TYPE_EXTERNAL, TYPE_HARDWARE_EXCEPTION, TYPE_NMI,
   TYPE_SOFTWARE_INTERRUPT, tprShadow,
 } from './controls';
 import { exitAtBoundary, exitForInstruction, rewindRipBy, vmExit, withNmiUnblocking } from './exit';
@@ -37,14 +37,15 @@ import {
   EXIT_REASON_SIPI, EXIT_REASON_TASK_SWITCH, EXIT_REASON_TRIPLE_FAULT, EXIT_REASON_WBINVD, EXIT_REASON_WRMSR,
 } from './exit-reasons';
 import { DISPLACEMENT, gdtrIdtrInformation, ldtrTrInformation, stringIoInformation } from './instruction-info';
-import { readShadowedTpr, writeShadowedTpr } from './apic-virtualization';
+import { APIC_ACCESS_DELIVERY, APIC_ACCESS_PHYSICAL, APIC_ACCESS_PHYSICAL_DELIVERY, readShadowedTpr, writeShadowedTpr } from './apic-virtualization';
 import {
   PROC, PROC2, DELIVERY_ERROR, DELIVERY_FLAGS, DELIVERY_INFO, DELIVERY_LENGTH, PENDING_GUEST_PHYSICAL, PENDING_HAS_LINEAR, PENDING_LENGTH, PENDING_LINEAR,
   PENDING_QUALIFICATION, PENDING_REASON, PENDING_SHADOW,
 } from './state';
+import { processPostedInterrupts } from './virtual-interrupts';
 import { interruptShadow, iretJustUnblockedNmi, noteEventDelivered } from './windows';
 
-export { nmiUnblockedByIret, noteInterruptFlagSet, tscForGuest, tscWordsForGuest, vmxBoundary, vmxTimerDeadline } from './windows';
+export { nmiUnblockedByIret, noteInterruptFlagSet, tscForGuest, tscWordsForGuest, vmxBoundary, vmxTimerDeadline, apicExitAtBoundary } from './windows';
 export { setExitObserver, setIoObserver } from '../observe/exit-log';
 
 // --- Instructions (26.1) ---
@@ -329,13 +330,20 @@ export function endDelivery(): void {
 
 /**
  * SIG_INTR is raised. RFLAGS.IF does not matter, blocking by STI and by MOV SS does (26.2). An acknowledged interrupt is taken from the controllers,
- * otherwise it stays pending for L1.
+ * otherwise it stays pending for L1. The notification of posted interrupts does not exit (30.6). True if the interrupt was dealt with.
  */
 export function interceptExternalInterrupt(): boolean {
   // Shutdown and wait-for-SIPI block external interrupts.
   if (!externalInterruptExiting() || R[ACTIVITY] > 1 || interruptShadow() !== 0) return false;
   let info = 0;
-  if (V[F.EXIT_CONTROLS] & EXIT_ACKNOWLEDGE_INTERRUPT) info = INFO_VALID | (TYPE_EXTERNAL << 8) | platform.acknowledgeInterrupt();
+  if (V[F.EXIT_CONTROLS] & EXIT_ACKNOWLEDGE_INTERRUPT) {
+    const vector = platform.acknowledgeInterrupt();
+    if (postedInterrupts() && vector === V[F.POSTED_INTERRUPT_VECTOR]) {
+      processPostedInterrupts();
+      return true;
+    }
+    info = INFO_VALID | (TYPE_EXTERNAL << 8) | vector;
+  }
   return exitAtBoundary(EXIT_REASON_EXTERNAL_INTERRUPT, info);
 }
 
@@ -387,9 +395,12 @@ export function setPendingEptExit(
   R[PENDING_GUEST_PHYSICAL + 1] = guestPhysicalHi;
 }
 
-/** An access to the APIC-access page is about to abandon the instruction; `accessType` 0 read, 1 write, 2 fetch (turned into 3 during event delivery). */
+/** An access to the APIC-access page is about to abandon the instruction; `accessType` is that of an access outside event delivery. */
 export function setPendingApicAccessExit(offset: number, accessType: number): void {
-  recordPending(EXIT_REASON_APIC_ACCESS, (offset & 0xfff) | ((R[DELIVERY_INFO] < 0 ? 3 : accessType) << 12));
+  let type = accessType;
+  if (R[DELIVERY_INFO] < 0) type = accessType === APIC_ACCESS_PHYSICAL ? APIC_ACCESS_PHYSICAL_DELIVERY : APIC_ACCESS_DELIVERY;
+  // The offset is defined for linear accesses only.
+  recordPending(EXIT_REASON_APIC_ACCESS, (accessType === APIC_ACCESS_PHYSICAL ? 0 : offset & 0xfff) | (type << 12));
   R[PENDING_HAS_LINEAR] = 0;
 }
 

@@ -29,8 +29,8 @@ export const PROC2 = VMX_STATE + 10;
 export const VIRTUAL_NMI_BLOCKED = VMX_STATE + 11;
 /** 1: an MTF VM exit is due at this boundary. */
 export const MTF_PENDING = VMX_STATE + 12;
-/** 1: a TPR-below-threshold VM exit is due at this boundary. */
-export const TPR_EXIT_PENDING = VMX_STATE + 13;
+/** Reason of the trap-like VM exit that the virtual APIC has asked for (TPR below threshold, virtualised EOI, APIC write); 0 = none. */
+export const APIC_EXIT_REASON = VMX_STATE + 13;
 /** Clock value at which VM entry completed: the monitor trap flag acts one instruction later. RF64 index: ENTERED_AT >> 1. */
 export const ENTERED_AT = VMX_STATE + 14;
 /** Clock value at which the VMX-preemption timer reaches 0; RF64 index: TIMER_DEADLINE >> 1. */
@@ -59,5 +59,9 @@ export const PENDING_SHADOW = VMX_STATE + 31;
 export const GUEST_ID = VMX_STATE + 32;
 /** Number of the guest that asked for an entry of its own with its last exit, 0 = none (observe/guests.ts). */
 export const LAUNCHER_ID = VMX_STATE + 33;
+/** Exit qualification that goes with APIC_EXIT_REASON. */
+export const APIC_EXIT_QUALIFICATION = VMX_STATE + 40;
+/** 1 while a pending virtual interrupt is recognized (SDM 3C 30.2.1). */
+export const VIRTUAL_INTERRUPT_RECOGNIZED = VMX_STATE + 41;
 /** RFLAGS image of the event in DELIVERY_INFO. */
 export const DELIVERY_FLAGS = VMX_STATE + 34;

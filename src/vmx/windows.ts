@@ -1,6 +1,6 @@
 /**
- * Events between instructions in non-root operation (SDM 3C 26.2, 26.5, 27.7): monitor trap flag, TPR below threshold, pending debug
- * exceptions, VMX-preemption timer, NMI window, interrupt window. NMIs and external interrupts themselves are the run loop's.
+ * Events between instructions in non-root operation (SDM 3C 26.2, 26.5, 27.7): exits of the virtual APIC, monitor trap flag, pending debug
+ * exceptions, VMX-preemption timer, NMI window, interrupt window, virtual interrupts. NMIs and external interrupts themselves are the run loop's.
  */
 import {
   R, RF64, DR7, EFLAGS, F_IF, F_TF, INHIBIT, INHIBIT_AT, NMI_BLOCKED, PENDING_DB, SIG_ATTENTION, SIG_NMI, SIGNALS, VMX_MODE, VMX_NON_ROOT,
@@ -8,18 +8,20 @@ import {
 } from '../cpu/state';
 import { clockNow, endSliceNow, readTsc } from '../cpu/clock';
 import { deliverEvent, EVENT_EXCEPTION } from '../cpu/interrupts';
-import { physRead8, physicalAddress } from '../cpu/mmu/physical';
 import { V } from './vmcs';
 import * as F from './fields';
 import { PREEMPTION_TIMER_SHIFT } from './capabilities';
 import {
-  interruptWindowExiting, monitorTrapFlag, nmiExiting, nmiWindowExiting, preemptionTimerActive, tprShadow, tscOffsetting, virtualNmis,
+  interruptWindowExiting, monitorTrapFlag, nmiExiting, nmiWindowExiting, preemptionTimerActive, tprShadow, tscOffsetting, virtualInterruptDelivery, virtualNmis,
 } from './controls';
 import {
   EXIT_REASON_INTERRUPT_WINDOW, EXIT_REASON_MTF, EXIT_REASON_NMI_WINDOW, EXIT_REASON_PREEMPTION_TIMER, EXIT_REASON_TPR_BELOW_THRESHOLD,
 } from './exit-reasons';
 import { exitAtBoundary } from './exit';
-import { ENTERED_AT, IRET_UNBLOCKED_AT, MTF_PENDING, TIMER_DEADLINE, TPR_EXIT_PENDING, VIRTUAL_NMI_BLOCKED } from './state';
+import {
+  APIC_EXIT_QUALIFICATION, APIC_EXIT_REASON, ENTERED_AT, IRET_UNBLOCKED_AT, MTF_PENDING, TIMER_DEADLINE, VIRTUAL_INTERRUPT_RECOGNIZED, VIRTUAL_NMI_BLOCKED,
+} from './state';
+import { deliverVirtualInterrupt, isVirtualTprBelowThreshold } from './virtual-interrupts';
 
 const SHADOW_STI = 1, SHADOW_MOV_SS = 2;
 const SHUTDOWN = 2, WAIT_FOR_SIPI = 3;
@@ -85,7 +87,7 @@ export function vmxTimerDeadline(): number {
 }
 
 /** Asks the run loop for vmxBoundary() at the next boundary. */
-function requestAttention(): void {
+export function requestAttention(): void {
   R[SIGNALS] |= SIG_ATTENTION;
   endSliceNow();
 }
@@ -94,7 +96,7 @@ function requestAttention(): void {
 
 /** STI, POPF, IRET and the like set RFLAGS.IF in non-root operation. */
 export function noteInterruptFlagSet(): void {
-  if (interruptWindowExiting()) requestAttention();
+  if (interruptWindowExiting() || R[VIRTUAL_INTERRUPT_RECOGNIZED] !== 0) requestAttention();
 }
 
 /** IRET in non-root operation, instead of clearing R[NMI_BLOCKED]: what becomes unblocked depends on the NMI controls (SDM 3C 26.3). */
@@ -111,25 +113,18 @@ export function nmiUnblockedByIret(): void {
   }
 }
 
-/** The virtual TPR changed: a VM exit is due after this instruction if it fell below the threshold (SDM 3C 30.1.2). */
-export function noteVirtualTpr(): void {
-  if (!isVirtualTprBelowThreshold()) return;
-  R[TPR_EXIT_PENDING] = 1;
+/** The virtual APIC asks for a VM exit after this instruction, or after the event delivery in progress (SDM 3C 30.4.3.3). */
+export function requestApicExit(reason: number, qualification: number): void {
+  R[APIC_EXIT_REASON] = reason;
+  R[APIC_EXIT_QUALIFICATION] = qualification;
   requestAttention();
-}
-
-/** VTPR bits 7:4 are less than the TPR threshold. */
-export function isVirtualTprBelowThreshold(): boolean {
-  const threshold = V[F.TPR_THRESHOLD] & 15;
-  if (threshold === 0) return false;
-  return physRead8(physicalAddress(V[F.VIRTUAL_APIC_ADDRESS], V[F.VIRTUAL_APIC_ADDRESS + 1]) + 0x80) >> 4 < threshold;
 }
 
 /** An event was delivered in the guest: with the monitor trap flag, the exit comes before the handler's first instruction (SDM 3C 26.5.2). */
 export function noteEventDelivered(): void {
-  if (!monitorTrapFlag()) return;
-  R[MTF_PENDING] = 1;
-  requestAttention();
+  if (monitorTrapFlag()) R[MTF_PENDING] = 1;
+  // The event may have ended a shutdown that held an exit back.
+  if ((R[MTF_PENDING] | R[APIC_EXIT_REASON]) !== 0) requestAttention();
 }
 
 // --- At VM entry ---
@@ -137,9 +132,9 @@ export function noteEventDelivered(): void {
 /** After the guest's state was loaded, and its injected event delivered: makes the run loop look at whatever is due now or soon. */
 export function armBoundaryEvents(): void {
   RF64[ENTERED_AT >> 1] = clockNow();
-  if (tprShadow() && isVirtualTprBelowThreshold()) R[TPR_EXIT_PENDING] = 1;
+  if (tprShadow() && !virtualInterruptDelivery() && isVirtualTprBelowThreshold()) requestApicExit(EXIT_REASON_TPR_BELOW_THRESHOLD, 0);
   const watched = monitorTrapFlag() || nmiWindowExiting() || (interruptWindowExiting() && (R[EFLAGS] & F_IF) !== 0);
-  if (watched || (R[TPR_EXIT_PENDING] | R[MTF_PENDING] | R[PENDING_DB]) !== 0) R[SIGNALS] |= SIG_ATTENTION;
+  if (watched || (R[MTF_PENDING] | R[PENDING_DB] | R[VIRTUAL_INTERRUPT_RECOGNIZED]) !== 0) R[SIGNALS] |= SIG_ATTENTION;
   // Single steps and breakpoints are the run loop's.
   const traced = (R[EFLAGS] & F_TF) !== 0 || (R[DR7] & DR7_ENABLES) !== 0;
   if (R[SIGNALS] !== 0 || R[ACTIVITY] !== 0 || traced || preemptionTimerActive()) endSliceNow();
@@ -148,8 +143,16 @@ export function armBoundaryEvents(): void {
 // --- At the boundary ---
 
 /**
+ * The exit that the virtual APIC has asked for, which goes before INIT signals and all that vmxBoundary() deals with (27.7.7); true if there was
+ * one. The shutdown and wait-for-SIPI states hold it back.
+ */
+export function apicExitAtBoundary(): boolean {
+  return R[APIC_EXIT_REASON] !== 0 && R[ACTIVITY] < SHUTDOWN && exitAtBoundary(R[APIC_EXIT_REASON], 0, R[APIC_EXIT_QUALIFICATION]);
+}
+
+/**
  * Called at an instruction boundary (RIP exact) in non-root operation when SIG_ATTENTION is set or the deadline has come. Performs the one VM exit
- * or #DB delivery that has the highest priority; true if there was one. Leaves SIG_ATTENTION set while something must be looked
+ * or delivery of #DB or a virtual interrupt that has the highest priority; true if there was one. Leaves SIG_ATTENTION set while something must be looked
  * at again after the next instruction.
  */
 export function vmxBoundary(): boolean {
@@ -165,8 +168,6 @@ export function vmxBoundary(): boolean {
   } else if (R[MTF_PENDING] !== 0) {
     return exitAtBoundary(EXIT_REASON_MTF, 0);
   }
-  if (R[TPR_EXIT_PENDING] !== 0) return exitAtBoundary(EXIT_REASON_TPR_BELOW_THRESHOLD, 0);
-
   const shadow = interruptShadow();
   if (R[PENDING_DB] !== 0 && R[ACTIVITY] !== SHUTDOWN) {
     if (shadow !== SHADOW_MOV_SS) {
@@ -182,10 +183,14 @@ export function vmxBoundary(): boolean {
     if (shadow !== SHADOW_MOV_SS) return exitAtBoundary(EXIT_REASON_NMI_WINDOW, 0);
     again = SIG_ATTENTION;
   }
-  if (interruptWindowExiting() && (R[EFLAGS] & F_IF) !== 0 && R[ACTIVITY] !== SHUTDOWN) {
-    // An NMI goes before the interrupt window; the run loop delivers it.
+  if ((interruptWindowExiting() || R[VIRTUAL_INTERRUPT_RECOGNIZED] !== 0) && (R[EFLAGS] & F_IF) !== 0 && R[ACTIVITY] !== SHUTDOWN) {
+    // An NMI goes before the interrupt window and before virtual interrupts; the run loop delivers it.
     const nmiNext = (R[SIGNALS] & SIG_NMI) !== 0 && R[NMI_BLOCKED] === 0;
-    if (shadow === 0 && !nmiNext) return exitAtBoundary(EXIT_REASON_INTERRUPT_WINDOW, 0);
+    if (shadow === 0 && !nmiNext) {
+      if (interruptWindowExiting()) return exitAtBoundary(EXIT_REASON_INTERRUPT_WINDOW, 0);
+      deliverVirtualInterrupt();
+      return true;
+    }
     again = SIG_ATTENTION;
   }
   R[SIGNALS] = (R[SIGNALS] & ~SIG_ATTENTION) | again;

@@ -15,6 +15,7 @@ import {
 } from './ept';
 import { CACHED_DIRTY } from './ept-cache';
 import { ACTIVE, APIC_ACCESS_PAGE, PAGE_GLOBAL, PAGE_HUGE, PAGE_LARGE, dropFaultingPage } from './tlb';
+import { APIC_ACCESS_PHYSICAL, exitForApicAccess } from '../../vmx/apic-virtualization';
 import { PAGE_HAS_CODE, invalidateCode } from '../engine/blocks';
 
 // An access is described by the bits it has in a page-fault error code (SDM 3A 4.7).
@@ -61,8 +62,15 @@ export function translate(lo: number, hi: number, access: number): number {
 function locateEntry(level: number, lo: number, hi: number): void {
   entryLo[level] = lo;
   entryHi[level] = hi;
-  const code = EPT[EPT_ENABLED] ? translateGuestPhysical(lo, hi, EPT_READ, FOR_PAGE_WALK) : pageCode(lo, hi);
+  const code = EPT[EPT_ENABLED] ? guestTable(lo, hi, FOR_PAGE_WALK) : pageCode(lo, hi);
   entryAt[level] = code >= 0 ? (code << 10) | ((lo >>> 2) & 0x3ff) : -1;
+}
+
+/** Page code of a guest paging structure under EPT. On the APIC-access page that is a guest-physical access, which exits (SDM 3C 30.4.6.1). */
+function guestTable(lo: number, hi: number, purpose: number): number {
+  const code = translateGuestPhysical(lo, hi, EPT_READ, purpose);
+  if (EPT_RESULT[HOST_PAGE] === ACTIVE[APIC_ACCESS_PAGE]) exitForApicAccess(lo & 0xfff, APIC_ACCESS_PHYSICAL);
+  return code;
 }
 
 /** Low word of the entry found; from outside memory come ones. */
@@ -228,7 +236,7 @@ function pageFault(lo: number, hi: number, access: number, bits: number): never 
  */
 export function loadPdptes(cr3Lo: number): boolean {
   const base = cr3Lo & -32;
-  const code = EPT[EPT_ENABLED] ? translateGuestPhysical(base, 0, EPT_READ, FOR_PDPTE_LOAD) : pageCode(base, 0);
+  const code = EPT[EPT_ENABLED] ? guestTable(base, 0, FOR_PDPTE_LOAD) : pageCode(base, 0);
   // Outside memory the bus floats: all ones are four PDPTEs with reserved bits set.
   if (code < 0) return false;
   const at = (code << 10) | ((base >>> 2) & 0x3ff);

@@ -13,21 +13,17 @@
 import {
   R, ACCESS_USER, CODE64, CPL, CURP, DR0, DR7, LMA, PENDING_DB, SIGNALS, SIG_ATTENTION, TLBB, X_AC,
 } from '../state';
-import { FK_VM_EXIT, abandon, raiseError } from '../fault';
+import { raiseError } from '../fault';
 import { endSliceNow } from '../clock';
 import { PAGE_HAS_CODE, invalidateCode, requireBlockEnd } from '../engine/blocks';
 import { isNonCanonical, raiseNonCanonical } from '../engine/non-canonical';
-import { virtualApicRead, virtualApicWrite } from '../../vmx/apic-virtualization';
-import { setPendingApicAccessExit } from '../../vmx/intercepts';
+import { APIC_ACCESS_FETCH, APIC_ACCESS_READ, APIC_ACCESS_WRITE, checkVirtualApicRmw, exitForApicAccess, virtualApicRead, virtualApicWrite } from '../../vmx/apic-virtualization';
 import { SCRATCH, mem8, memView, ramPages } from './memory';
 import { PAGE_MMIO, PAGE_UNMAPPED, mmioRead, mmioWrite } from './physical';
 import {
   ACCESS_FETCH, ACCESS_USER_MODE, ACCESS_WRITE, PAGE_APIC_ACCESS, PAGE_STORABLE, PAGE_UNCACHED, WALK, WALK_FLAGS, WALK_HOST_PAGE, translate,
 } from './paging';
 import { ACTIVE, ACTIVE_BANK, CODE_BANK_OFFSET, EMPTY_BANK, T, USER_BANK_OFFSET, fillCode, fillData } from './tlb';
-
-/** Access type of an APIC-access exit (SDM 3C table 28-6). */
-const APIC_ACCESS_FETCH = 2;
 
 // Parts of the scratch area (bytes from SCRATCH): assembled reads, read-modify-write operands, values of stores in transit.
 const RMW_AREA = 32, STORE_AREA = 64;
@@ -145,6 +141,12 @@ function isDevice(code: number): boolean {
   return code === PAGE_MMIO || code === PAGE_APIC_ACCESS;
 }
 
+/** An access that crosses into or out of the APIC-access page is never virtualised: it exits before anything is done. */
+function exitIfApicAccess(code: number, offset: number, nextCode: number, accessType: number): void {
+  if (code === PAGE_APIC_ACCESS) exitForApicAccess(offset, accessType);
+  if (nextCode === PAGE_APIC_ACCESS) exitForApicAccess(0, accessType);
+}
+
 function beforeDevice(): void {
   if (R[CURP] !== 0) requireBlockEnd(R[CURP]);
 }
@@ -172,6 +174,7 @@ export function readOffset(lo: number, hi: number, size: number): number {
     noteBreakpoints(nextLo, nextHi, size - first, false);
   }
   if (isDevice(code) || isDevice(nextCode)) beforeDevice();
+  exitIfApicAccess(code, offset, nextCode, APIC_ACCESS_READ);
   readPiece(code, hostPage, offset, first, SCRATCH);
   readPiece(nextCode, nextHostPage, 0, size - first, SCRATCH + first);
   return SCRATCH;
@@ -206,6 +209,7 @@ function storeStaged(lo: number, hi: number, size: number): void {
     noteBreakpoints(nextLo, nextHi, size - first, true);
   }
   if (isDevice(code) || isDevice(nextCode)) beforeDevice();
+  exitIfApicAccess(code, offset, nextCode, APIC_ACCESS_WRITE);
   writePiece(code, hostPage, offset, first, from);
   writePiece(nextCode, nextHostPage, 0, size - first, from + first);
 }
@@ -282,6 +286,8 @@ export function slowRmw(lo: number, hi: number, size: number, p: number): number
   if (R[DR7] & 0xff) noteBreakpoints(lo, hi, first, true);
   if (first === size && code >= 0 && code < ramPages && PAGE_HAS_CODE[code] === 0) return code * 4096 + offset;
   if (isDevice(code) || isDevice(nextCode)) beforeDevice();
+  if (first < size) exitIfApicAccess(code, offset, nextCode, APIC_ACCESS_WRITE);
+  else if (code === PAGE_APIC_ACCESS) checkVirtualApicRmw(offset, size);
   readPiece(code, hostPage, offset, first, area);
   if (first < size) readPiece(nextCode, nextHostPage, 0, size - first, area + first);
   rmw[RMW_SIZE] = size;
@@ -326,8 +332,7 @@ export function translateFetch(lo: number, hi: number): number {
   if (T[i] === (lo & -4096) && T[i + 1] === hi) return (T[i + 2] | (lo & 4095)) >>> 0;
   const code = translate(lo, hi, R[CPL] === 3 ? ACCESS_FETCH | ACCESS_USER_MODE : ACCESS_FETCH);
   if (code === PAGE_APIC_ACCESS) {
-    setPendingApicAccessExit(lo & 4095, APIC_ACCESS_FETCH);
-    abandon(FK_VM_EXIT);
+    exitForApicAccess(lo & 4095, APIC_ACCESS_FETCH);
   }
   if (code < 0) return -1;
   fillCode(bank, lo, hi, code, WALK[WALK_FLAGS]);

@@ -15,6 +15,7 @@ import { msrValue, readMsr, writeMsr } from '../msr';
 import { hasFeature } from '../features';
 import { noteSpinning } from '../turn';
 import { interceptMsr, interceptSimple, tscWordsForGuest } from '../../vmx/intercepts';
+import { readVirtualX2apic, virtualMsrValue, writeVirtualX2apic } from '../../vmx/apic-virtualization';
 import { rdtscpEnabled } from '../../vmx/controls';
 import {
   EXIT_REASON_CPUID, EXIT_REASON_HLT, EXIT_REASON_INVD, EXIT_REASON_PAUSE, EXIT_REASON_RDPMC, EXIT_REASON_RDTSC, EXIT_REASON_RDTSCP,
@@ -40,15 +41,20 @@ function executeCpuid(p: number): void {
 
 function rdmsr(p: number): void {
   requireCpl0();
-  if (isGuest() && interceptMsr(R[RCX], false, p)) return;
-  if (!readMsr(R[RCX])) raiseGp(0);
-  set32(RAX, msrValue[0]);
-  set32(RDX, msrValue[1]);
+  const index = R[RCX];
+  let value = msrValue;
+  if (isGuest()) {
+    if (interceptMsr(index, false, p)) return;
+    if (readVirtualX2apic(index)) value = virtualMsrValue;
+  }
+  if (value === msrValue && !readMsr(index)) raiseGp(0);
+  set32(RAX, value[0]);
+  set32(RDX, value[1]);
 }
 
 function wrmsr(p: number): void {
   requireCpl0();
-  if (isGuest() && interceptMsr(R[RCX], true, p)) return;
+  if (isGuest() && (interceptMsr(R[RCX], true, p) || writeVirtualX2apic(R[RCX], R[RAX], R[RDX]))) return;
   if (!writeMsr(R[RCX], R[RAX], R[RDX])) raiseGp(0);
 }
 
