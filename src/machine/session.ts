@@ -12,9 +12,11 @@ import { someVcpuActive, vcpuCount, vcpuWords } from '../cpu/vcpus';
 import { exitCounts } from '../observe/exit-log';
 import { exitReasonName } from '../observe/exit-names';
 import { instructionsAtLevel, levelNow, resetGuests } from '../observe/guests';
+import { GuestMachines } from '../observe/guest-machines';
 import { L2Consoles } from '../observe/l2-consoles';
 import type { ObservedConsole } from '../observe/l2-consoles';
 import { buildBuiltin } from '../guests/builtin';
+import type { BuiltinSources } from '../guests/builtin';
 import { ConfigError } from './config';
 import type { MachineConfig } from './config';
 import { ConsoleHash } from './console-hash';
@@ -71,18 +73,23 @@ interface LoadedFiles {
 
 export class Session {
   readonly config: MachineConfig;
+  /** The machines that L1 and its guests run. */
+  readonly guests = new GuestMachines();
   debugExit: number | null = null;
   private readonly images: ImageSource;
   private readonly outputs: SessionOutputs;
+  private readonly sources: Partial<BuiltinSources>;
   private machine: Machine | null = null;
   private state: Outcome = 'running';
   private idle = false;
   private readonly hashes = { l1: new ConsoleHash(), l2: new ConsoleHash() };
 
-  constructor(config: MachineConfig, images: ImageSource, outputs: SessionOutputs) {
+  /** `sources`: what `kernel = "builtin"` is assembled from, where it differs from the program's own. */
+  constructor(config: MachineConfig, images: ImageSource, outputs: SessionOutputs, sources: Partial<BuiltinSources> = {}) {
     this.config = config;
     this.images = images;
     this.outputs = outputs;
+    this.sources = sources;
   }
 
   get outcome(): Outcome {
@@ -109,7 +116,7 @@ export class Session {
     new L2Consoles((console, byte) => {
       if (console.level === 2) this.hashes.l2.add(byte);
       this.outputs.observed(console, byte);
-    }).attach();
+    }, this.guests).attach();
     if (files.rom !== null) mapRomImage(files.rom);
     buildEngine();
     // Building the engine executes code; power-on is now.
@@ -208,7 +215,7 @@ export class Session {
 
   private async readFiles(): Promise<LoadedFiles> {
     const boot = this.config.boot;
-    if (boot.kind === 'builtin') return builtinFiles();
+    if (boot.kind === 'builtin') return builtinFiles(this.sources);
     if (boot.kind === 'rom') return { kernel: null, modules: [], rom: loadRom({ name: boot.image, bytes: await this.images(boot.image) }) };
     const kernel = { name: boot.kernel, bytes: await this.images(boot.kernel) };
     const modules: BootModule[] = [];
@@ -229,8 +236,8 @@ export class Session {
   }
 }
 
-function builtinFiles(): LoadedFiles {
-  const images = buildBuiltin();
+function builtinFiles(sources: Partial<BuiltinSources>): LoadedFiles {
+  const images = buildBuiltin(sources);
   if (!images.ok) throw new LoadError('builtin', images.errors.map(({ source, line, message }) => `${source} line ${line}: ${message}`).join('\n'));
   return { kernel: { name: 'l1', bytes: images.kernel }, modules: [{ name: 'l2', args: '', bytes: images.module }], rom: null };
 }

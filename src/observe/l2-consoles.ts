@@ -2,15 +2,14 @@
  * The serial consoles of L1's guests as L0 sees them: a passive 16550 per guest machine, fed by the port accesses that exit to L1
  * (TI TL16C550 datasheet; SDM 3C 28.2.1, exit qualification for I/O instructions). Nothing of this is visible to any guest.
  *
- * Processors that share an EPT pointer are one machine; a machine keeps its console when its hypervisor changes the pointer.
  * Left out: guests whose COM1 L1 passes through (their accesses do not exit), and memory-mapped UARTs.
  */
 import { R, RCX, LA, CURP, EFLAGS, F_DF, RIP } from '../cpu/state';
 import { recAddressSize, OPSIZE_16, OPSIZE_32 } from '../cpu/record';
 import { translateLinear } from '../cpu/mmu/inspect';
 import { pageCode, physRead8 } from '../cpu/mmu/physical';
-import { allGuests, cyclesAtLevel } from './guests';
-import type { Guest } from './guests';
+import { cyclesAtLevel } from './guests';
+import { GuestMachines } from './guest-machines';
 import { setIoObserver } from './exit-log';
 
 const COM1 = 0x3f8, COM1_END = 0x400;
@@ -43,12 +42,14 @@ export type ConsoleByte = (console: ObservedConsole, byte: number) => void;
 
 export class L2Consoles {
   private readonly output: ConsoleByte;
-  private readonly consoles: ObservedConsole[] = [];
-  private readonly byGuest = new Map<number, ObservedConsole>();
+  private readonly machines: GuestMachines;
+  /** By number of the machine. */
+  private readonly consoles = new Map<number, ObservedConsole>();
   private readonly strings = new Map<number, StringProgress>();
 
-  constructor(output: ConsoleByte) {
+  constructor(output: ConsoleByte, machines = new GuestMachines()) {
     this.output = output;
+    this.machines = machines;
   }
 
   /** Starts listening. One machine per realm, so there is one listener. */
@@ -66,22 +67,14 @@ export class L2Consoles {
 
   /** The console that belongs to the machine of this guest processor. */
   private consoleOf(guestId: number): ObservedConsole {
-    const known = this.byGuest.get(guestId);
-    if (known !== undefined) return known;
-    const guest = allGuests()[guestId - 1];
-    const relative = guest === undefined || guest.eptp === 0 ? undefined : this.sibling(guest);
-    const console = relative ?? { machine: this.consoles.length + 1, level: guest?.level ?? 2, lcr: 0, mcr: 0 };
-    if (relative === undefined) this.consoles.push(console);
-    this.byGuest.set(guestId, console);
-    return console;
-  }
-
-  private sibling(guest: Guest): ObservedConsole | undefined {
-    for (const other of allGuests()) {
-      const console = this.byGuest.get(other.id);
-      if (console !== undefined && other.eptp === guest.eptp && other.level === guest.level) return console;
+    const machine = this.machines.ofGuest(guestId);
+    const number = machine?.number ?? 0;
+    let console = this.consoles.get(number);
+    if (console === undefined) {
+      console = { machine: number, level: machine?.level ?? 2, lcr: 0, mcr: 0 };
+      this.consoles.set(number, console);
     }
-    return undefined;
+    return console;
   }
 
   /** An OUT of `size` bytes touches as many registers. */

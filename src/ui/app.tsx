@@ -1,18 +1,22 @@
 /** The whole page: which demo runs, and the arrangement of header, progress, notices and consoles. */
 import { useEffect, useRef, useState, useSyncExternalStore } from 'react';
 import { BuildNotice } from './build-notice';
-import { ConsolePane } from './console-pane';
 import { defaultDemo, demoOfLink, isAvailable, linkOfDemo } from './demos';
 import type { Demo } from './demos';
 import { DEMOS } from './gallery';
 import { Header } from './header';
 import { fetchImagesStatus, NO_IMAGES } from './images-status';
 import type { ImagesStatus } from './images-status';
-import { Log } from './log';
+import { Dock, DockTabs } from './layout/dock';
+import { GuestPane } from './layout/guest-pane';
+import { MachinePane } from './layout/machine-pane';
+import { useNarrow } from './layout/narrow';
+import { DOCK_PANELS } from './layout/slots';
+import { Splitter } from './layout/splitter';
 import type { MachineClient } from './machine-client';
 import { ProblemNotice } from './problem-notice';
 import { StageStrip } from './stage-strip';
-import type { ConsoleName, Problem } from '../worker/protocol';
+import type { Problem } from '../worker/protocol';
 
 const POLL_MS = 2000;
 
@@ -86,42 +90,64 @@ function useLinkedDemo(client: MachineClient, hash: string, status: ImagesStatus
   }, [client, hash, status]);
 }
 
+/** Panes of a narrow screen, which shows one at a time. */
+const NARROW_PANES = [['l1', 'L1'], ['l2', 'L2'], ['dock', 'Panel']] as const;
+type NarrowPane = (typeof NARROW_PANES)[number][0];
+
 export function App({ client }: { client: MachineClient }) {
   const machine = useSyncExternalStore(client.subscribe, client.getSnapshot);
   const status = useImagesStatus();
   const hash = useHash();
   useLinkedDemo(client, hash, status);
-  const [chosen, setChosen] = useState<ConsoleName | null>(null);
+  const narrow = useNarrow();
+  const [chosen, setChosen] = useState<NarrowPane | null>(null);
+  const [panel, setPanel] = useState<string | null>(null);
   const shown = chosen ?? (machine.stage?.name === 'l2' ? 'l2' : 'l1');
+  const shows = (pane: NarrowPane): boolean => !narrow || shown === pane;
 
   const choose = (demo: Demo): void => {
     setChosen(null);
     if (location.hash === linkOfDemo(demo.name)) client.start(demo);
     else location.hash = linkOfDemo(demo.name);
   };
+  const choosePanel = (id: string | null): void => {
+    setPanel(id);
+    if (id !== null) setChosen('dock');
+    else if (shown === 'dock') setChosen(null);
+  };
 
+  const consoles = (
+    <Splitter
+      name="consoles" label="Width of L1 and L2" direction="row" initial={0.5} only={!narrow ? null : shown === 'l2' ? 'second' : 'first'}
+      first={<MachinePane client={client} machine={machine} visible={shows('l1')} />}
+      second={<GuestPane client={client} machine={machine} visible={shows('l2')} />}
+    />
+  );
   return (
     <div className="page">
       <Header client={client} machine={machine} status={status ?? NO_IMAGES} choose={choose} />
       <StageStrip machine={machine} />
       <BuildNotice status={status ?? NO_IMAGES} running={machine.demo} choose={choose} />
       {machine.problem !== null && <ProblemNotice problem={machine.problem} />}
-      <div className="tabs" role="group" aria-label="Console shown">
-        {(['l1', 'l2'] as const).map((name) => (
-          <button key={name} type="button" aria-pressed={shown === name} onClick={() => setChosen(name)}>{name.toUpperCase()} serial</button>
+      <div className="narrow-panes" role="group" aria-label="Shown">
+        {NARROW_PANES.map(([name, label]) => (
+          <button
+            key={name} type="button" aria-pressed={shown === name}
+            onClick={() => (name === 'dock' && panel === null ? choosePanel(DOCK_PANELS[0].id) : setChosen(name))}
+          >{label}</button>
         ))}
       </div>
-      <main className="consoles" data-shown={shown}>
-        <ConsolePane
-          client={client} name="l1" title="L1 serial" subtitle="COM1 of the machine: the hypervisor’s console"
-          empty={machine.status === 'failed' ? '' : 'The hypervisor’s first words appear here as soon as it boots.'}
-        />
-        <ConsolePane
-          client={client} name="l2" title="L2 serial" subtitle="observed by L0 on the guest’s COM1"
-          empty={machine.status === 'failed' ? '' : 'Empty until L1 starts a guest. What that guest writes to its serial port is caught here, without help from L1.'}
+      <main className="workspace">
+        <Splitter
+          name="dock" label="Height of the panel" direction="column" initial={0.6}
+          only={narrow ? (shown === 'dock' ? 'second' : 'first') : panel === null ? 'first' : null}
+          first={consoles} second={<Dock client={client} machine={machine} open={panel} />}
         />
       </main>
-      <Log lines={machine.log} />
+      <footer className="foot">
+        <DockTabs machine={machine} open={panel} choose={choosePanel} />
+        <p className="chord">Keys go to the console with the focus. <kbd>Ctrl</kbd>+<kbd>Shift</kbd>+<kbd>.</kbd> leaves it.</p>
+      </footer>
     </div>
   );
 }

@@ -8,6 +8,8 @@ export interface Demo {
   config: string;
   title: string;
   description: string;
+  /** What runs at each level, L1 first; empty if the configuration does not say. */
+  levels: readonly string[];
   /** Files it needs, as the configuration names them. */
   files: string[];
 }
@@ -27,9 +29,9 @@ function filesOf(config: MachineConfig): string[] {
 export function makeDemo(name: string, text: string): Demo {
   try {
     const config = readMachineConfig(text, `${name}.cfg`);
-    return { name, config: text, title: config.title === '' ? name : config.title, description: config.description, files: filesOf(config) };
+    return { name, config: text, title: config.title === '' ? name : config.title, description: config.description, levels: config.levels, files: filesOf(config) };
   } catch (error) {
-    return { name, config: text, title: name, description: error instanceof Error ? error.message : String(error), files: [] };
+    return { name, config: text, title: name, description: error instanceof Error ? error.message : String(error), levels: [], files: [] };
   }
 }
 

@@ -1,20 +1,22 @@
 /** The bar on top: name, demo, controls, and how fast the machine is. */
+import type { ReactNode } from 'react';
 import { DemoPicker } from './demo-picker';
 import type { Demo } from './demos';
 import type { ImagesStatus } from './images-status';
 import type { MachineClient, MachineSnapshot } from './machine-client';
 import { Meters } from './meters';
+import { RunControls } from './run-controls';
 
 interface Props {
   client: MachineClient;
   machine: MachineSnapshot;
   status: ImagesStatus;
   choose(demo: Demo): void;
+  /** More buttons. */
+  children?: ReactNode;
 }
 
-export function Header({ client, machine, status, choose }: Props) {
-  const paused = machine.status === 'paused';
-  const canRun = paused || machine.status === 'running';
+export function Header({ client, machine, status, choose, children }: Props) {
   return (
     <header className="bar">
       <h1>
@@ -26,10 +28,8 @@ export function Header({ client, machine, status, choose }: Props) {
         Nestbox
       </h1>
       <DemoPicker current={machine.demo} status={status} choose={choose} />
-      <div className="controls" role="group" aria-label="Machine">
-        <button type="button" disabled={!canRun} onClick={() => (paused ? client.run() : client.pause())}>{paused ? 'Run' : 'Pause'}</button>
-        <button type="button" disabled={machine.demo === null} onClick={() => client.reset()} title="Switch the machine off and on again">Reset</button>
-      </div>
+      <RunControls client={client} machine={machine} />
+      {children}
       <p className="tagline">Nested virtualization in a browser tab</p>
       <Meters machine={machine} />
     </header>

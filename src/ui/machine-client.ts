@@ -3,7 +3,7 @@
  * past React to the terminals.
  */
 import { makeProblem, workerProblem } from '../worker/problems';
-import type { ConsoleName, Problem, Report, Request, Stage, StageName, Statistics } from '../worker/protocol';
+import type { ConsoleName, GuestMachineReport, Problem, Report, Request, Stage, StageName, Statistics } from '../worker/protocol';
 import type { Demo } from './demos';
 
 export type MachineStatus = 'off' | 'starting' | 'running' | 'paused' | 'stopped' | 'failed';
@@ -15,6 +15,8 @@ export interface MachineSnapshot {
   /** Real time from the start to each stage, seconds. */
   reached: Partial<Record<StageName, number>>;
   statistics: Statistics | null;
+  /** The machines that L1 and its guests run, the first to run first. */
+  guests: readonly GuestMachineReport[];
   problem: Problem | null;
   log: readonly string[];
 }
@@ -29,7 +31,7 @@ export interface ConsoleSink {
 export type WorkerFactory = () => Worker;
 
 const MOST_LOG_LINES = 200;
-const OFF: MachineSnapshot = { demo: null, status: 'off', stage: null, reached: {}, statistics: null, problem: null, log: [] };
+const OFF: MachineSnapshot = { demo: null, status: 'off', stage: null, reached: {}, statistics: null, guests: [], problem: null, log: [] };
 
 export class MachineClient {
   private readonly createWorker: WorkerFactory;
@@ -39,7 +41,7 @@ export class MachineClient {
   private readonly listeners = new Set<() => void>();
   private readonly sinks = new Map<ConsoleName, ConsoleSink>();
   /** Output that came before its terminal. */
-  private readonly early: { console: ConsoleName; bytes: Uint8Array }[] = [];
+  private early: { console: ConsoleName; bytes: Uint8Array }[] = [];
   /** Files of this and earlier starts; a reset need not download them again. */
   private readonly images = new Map<string, Blob>();
   private startedAt = 0;
@@ -59,7 +61,9 @@ export class MachineClient {
 
   attachConsole(console: ConsoleName, sink: ConsoleSink): () => void {
     this.sinks.set(console, sink);
-    for (const early of this.early.splice(0)) this.display(early.console, early.bytes);
+    const early = this.early.filter((one) => one.console === console);
+    this.early = this.early.filter((one) => one.console !== console);
+    for (const { bytes } of early) this.display(console, bytes);
     return () => {
       if (this.sinks.get(console) === sink) this.sinks.delete(console);
     };
@@ -84,7 +88,7 @@ export class MachineClient {
     worker.addEventListener('error', (event) => {
       if (this.worker === worker) this.workerFailed(event);
     });
-    this.send({ type: 'start', name: demo.name, config: demo.config, base: this.base, images: this.images });
+    this.send({ type: 'start', name: demo.name, config: demo.config, base: this.base, images: this.images, sources: {}, paused: false });
   }
 
   /** Power off and on. */
@@ -118,7 +122,7 @@ export class MachineClient {
   private off(): void {
     this.worker?.terminate();
     this.worker = null;
-    this.early.length = 0;
+    this.early = [];
     for (const sink of this.sinks.values()) sink.clear();
   }
 
@@ -139,6 +143,9 @@ export class MachineClient {
         break;
       case 'statistics':
         this.update({ statistics: report.statistics });
+        break;
+      case 'machines':
+        this.update({ guests: report.machines });
         break;
       case 'log':
         this.update({ log: [...this.snapshot.log.slice(1 - MOST_LOG_LINES), report.text] });

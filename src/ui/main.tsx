@@ -5,8 +5,10 @@ import '@xterm/xterm/css/xterm.css';
 import './page.css';
 import { App } from './app';
 import { MachineClient } from './machine-client';
+import { applyTheme } from './theme';
 import MachineWorker from '../worker/worker?worker';
 
+applyTheme();
 const container = document.getElementById('page');
 if (container === null) throw new Error('index.html has no #page');
 const client = new MachineClient(() => new MachineWorker({ name: 'machine' }), document.baseURI);

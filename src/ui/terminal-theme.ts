@@ -1,5 +1,6 @@
-/** Terminal colours for light and dark systems; contrast is at least 4.5:1 throughout (xterm corrects what falls short). */
+/** Terminal colours of the light and the dark theme; contrast is at least 4.5:1 throughout (xterm corrects what falls short). */
 import type { ITheme, Terminal } from '@xterm/xterm';
+import { followTheme } from './theme';
 
 const DARK: ITheme = {
   background: '#0d1517', foreground: '#d5dfe0', cursor: '#f0b429', cursorAccent: '#0d1517', selectionBackground: '#2c5560',
@@ -15,13 +16,9 @@ const LIGHT: ITheme = {
   brightCyan: '#128078', brightWhite: '#1d2b2e',
 };
 
-/** Gives the terminal the system's theme, now and whenever it changes; returns how to stop. */
+/** Gives the terminal the page's theme, now and whenever it changes; returns how to stop. */
 export function followTerminalTheme(terminal: Terminal): () => void {
-  const dark = matchMedia('(prefers-color-scheme: dark)');
-  const apply = (): void => {
-    terminal.options.theme = dark.matches ? DARK : LIGHT;
-  };
-  apply();
-  dark.addEventListener('change', apply);
-  return () => dark.removeEventListener('change', apply);
+  return followTheme((dark) => {
+    terminal.options.theme = dark ? DARK : LIGHT;
+  });
 }

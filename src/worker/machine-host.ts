@@ -2,13 +2,18 @@
  * Drives one session for the page: starts it, runs it in slices short enough that messages are handled in between, keeps its time and real time
  * together, and reports. It knows real time and timers only through `HostServices`, so that it can be tested without either.
  */
+import type { BuiltinSources } from '../guests/builtin';
 import type { MachineConfig } from '../machine/config';
+import type { GuestMachines } from '../observe/guest-machines';
+import { GuestList } from './guest-list';
+import { InputQueue } from './input-queue';
 import type { ImageSource, Outcome, SessionOutputs, SessionStats } from '../machine/session';
 import { Meter } from './meter';
 import type { Counters } from './meter';
 import { Pacer } from './pacer';
 import { startProblem, stopProblem, workerProblem } from './problems';
-import type { ConsoleName, Report } from './protocol';
+import { consoleOwner, guestConsole, portConsole } from './protocol';
+import type { ConsoleName, Report, Request } from './protocol';
 import { SerialBatch } from './serial-batch';
 import { StageTracker } from './stages';
 
@@ -21,15 +26,17 @@ export interface HostedSession {
   readonly debugExit: number | null;
   /** Only input can make it go on. */
   readonly waiting: boolean;
+  readonly guests: Pick<GuestMachines, 'all' | 'stopped'>;
+  /** Serial port (0 = COM1) that L1 wires to its guest's console; null if none. */
+  readonly config: { readonly l2Serial: number | null };
   boot(): Promise<void>;
   run(cycles: number): Outcome;
   sendSerial(port: number, bytes: ArrayLike<number>): void;
-  sendToL2(bytes: ArrayLike<number>): boolean;
   stats(): SessionStats;
 }
 
 export interface HostServices {
-  createSession(config: MachineConfig, images: ImageSource, outputs: SessionOutputs): HostedSession;
+  createSession(config: MachineConfig, images: ImageSource, outputs: SessionOutputs, sources: Partial<BuiltinSources>): HostedSession;
   /** Reads a configuration; throws ConfigError. */
   readConfig(text: string, name: string): MachineConfig;
   /** Downloads a file of the configuration, telling its progress. */
@@ -45,7 +52,6 @@ export interface HostServices {
   wake(ms: number): void;
 }
 
-const COM1 = 0;
 /** Real time between looks at messages. */
 const TURN_MS = 14;
 /** Real time that one portion of execution should take. */
@@ -62,7 +68,9 @@ const INPUT_CYCLES = 200_000;
 export class MachineHost {
   private readonly services: HostServices;
   private readonly stages: StageTracker;
-  private readonly batches: Record<ConsoleName, SerialBatch> = { l1: new SerialBatch('l1'), l2: new SerialBatch('l2') };
+  private readonly batches = new Map<ConsoleName, SerialBatch>();
+  private readonly guestList = new GuestList();
+  private readonly keys = new InputQueue();
   private readonly meter: Meter;
   private readonly pacer: Pacer;
   private session: HostedSession | null = null;
@@ -85,22 +93,19 @@ export class MachineHost {
   }
 
   /** Starts the machine of a configuration. Never rejects: a failure is reported. */
-  async start(name: string, text: string, known: ReadonlyMap<string, Blob>): Promise<void> {
+  async start({ name, config: text, images: known, sources, paused }: Omit<Extract<Request, { type: 'start' }>, 'type' | 'base'>): Promise<void> {
     const services = this.services;
+    this.paused = paused;
     try {
       const config = services.readConfig(text, `${name}.cfg`);
       for (const warning of config.warnings) this.log(`${name}.cfg:${warning.line}: ${warning.key}: ${warning.message}`);
       this.tscHz = config.tscHz;
       const session = services.createSession(config, this.imageSource(config, known), {
-        serial: (port, byte) => {
-          if (port === COM1) this.batches.l1.add(byte);
-        },
-        observed: (console, byte) => {
-          if (console.level === 2) this.batches.l2.add(byte);
-        },
-        debugText: (byte) => this.batches.l1.add(byte),
+        serial: (port, byte) => this.batch(portConsole(port)).add(byte),
+        observed: (console, byte) => this.batch(guestConsole(console.machine)).add(byte),
+        debugText: (byte) => this.batch(portConsole(0)).add(byte),
         log: (message) => this.log(message),
-      });
+      }, sources);
       this.stages.reach(fileCount(config) > 0 ? 'download' : 'load');
       await session.boot();
       this.session = session;
@@ -134,8 +139,17 @@ export class MachineHost {
   input(console: ConsoleName, bytes: Uint8Array): void {
     const session = this.session;
     if (session === null || !this.booted || this.stopped) return;
-    if (console === 'l1') session.sendSerial(COM1, bytes);
-    else if (!session.sendToL2(bytes)) this.log('this configuration does not say how keys reach L2 (nestbox_l2_serial)');
+    const owner = consoleOwner(console);
+    if ('machine' in owner && this.guestList.isStopped(owner.machine)) {
+      this.log(`guest machine ${owner.machine} has stopped: it takes no keys`);
+      return;
+    }
+    const port = 'port' in owner ? owner.port : session.config.l2Serial;
+    if (port === null) {
+      this.log('this configuration does not say how keys reach L2 (nestbox_l2_serial)');
+      return;
+    }
+    this.keys.add(port, bytes);
     this.inputWaits = true;
     if (!this.paused) this.services.wake(0);
   }
@@ -174,6 +188,7 @@ export class MachineHost {
     let forced = this.inputWaits ? INPUT_CYCLES : 0;
     this.inputWaits = false;
     while (now < until) {
+      this.keys.feed(session.guestSeconds, session.waiting, (port, bytes) => session.sendSerial(port, bytes));
       const cycles = Math.floor(Math.min(this.portion, Math.max(this.pacer.available * this.tscHz, forced)));
       if (cycles <= 0) break;
       const seconds = session.guestSeconds;
@@ -201,8 +216,12 @@ export class MachineHost {
     const services = this.services;
     const now = services.now();
     this.watchStages(session);
+    const machines = this.guestList.look(session.guests, session.guestSeconds);
+    if (machines !== null) services.report({ type: 'machines', machines });
     const ended = session.outcome !== 'running';
-    const wait = session.waiting ? STATISTICS_MS : this.pacer.wait;
+    const keysWait = session.waiting && this.keys.waiting > 0;
+    if (keysWait) this.inputWaits = true;
+    const wait = keysWait ? 0 : session.waiting ? STATISTICS_MS : this.pacer.wait;
     if (ended || wait > 0 || now - this.flushedAt >= FLUSH_MS) this.flush(now);
     if (ended || this.meter.age(now) >= STATISTICS_MS) {
       services.report({ type: 'statistics', statistics: this.meter.sample(now, this.counters(session)) });
@@ -221,12 +240,21 @@ export class MachineHost {
     if (this.stages.has('l2')) return;
     if (!this.stages.has('vmx-on') && this.services.vmxOn()) this.stages.reach('vmx-on');
     if (!this.stages.has('launch') && (session.stats().instructions.l2 ?? 0) > 0) this.stages.reach('launch');
-    if (this.batches.l2.size > 0) this.stages.reach('l2');
+    if (this.batch(guestConsole(1)).size > 0) this.stages.reach('l2');
+  }
+
+  private batch(console: ConsoleName): SerialBatch {
+    let batch = this.batches.get(console);
+    if (batch === undefined) {
+      batch = new SerialBatch(console);
+      this.batches.set(console, batch);
+    }
+    return batch;
   }
 
   private flush(now: number): void {
     this.flushedAt = now;
-    for (const batch of Object.values(this.batches)) {
+    for (const batch of this.batches.values()) {
       if (batch.size === 0) continue;
       const bytes = batch.take();
       this.undisplayed += bytes.length;
@@ -238,7 +266,7 @@ export class MachineHost {
     const { instructions, exits, guestSeconds } = session.stats();
     let exitCount = 0;
     for (const count of Object.values(exits)) exitCount += count;
-    return { instructions: instructions.total, l1Instructions: instructions.l1 ?? 0, exits: exitCount, guestSeconds };
+    return { instructions: instructions.total, l1Instructions: instructions.l1 ?? 0, l2Instructions: instructions.l2 ?? 0, exits: exitCount, guestSeconds };
   }
 
   private log(text: string): void {

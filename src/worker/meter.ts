@@ -4,13 +4,14 @@ import type { Statistics } from './protocol';
 /** Totals since power-on. */
 export interface Counters {
   instructions: number;
-  /** Instructions of level 1. */
+  /** Instructions of level 1, and of level 2. */
   l1Instructions: number;
+  l2Instructions: number;
   exits: number;
   guestSeconds: number;
 }
 
-const NONE: Counters = { instructions: 0, l1Instructions: 0, exits: 0, guestSeconds: 0 };
+const NONE: Counters = { instructions: 0, l1Instructions: 0, l2Instructions: 0, exits: 0, guestSeconds: 0 };
 
 export class Meter {
   private before = NONE;
@@ -50,11 +51,12 @@ export class Meter {
     const elapsed = Math.max(now - this.sampledAt, this.running + this.waiting, 1e-3);
     const instructions = counters.instructions - this.before.instructions;
     const l1 = instructions === 0 ? 1 : (counters.l1Instructions - this.before.l1Instructions) / instructions;
+    const l2 = instructions === 0 ? 0 : (counters.l2Instructions - this.before.l2Instructions) / instructions;
     const running = this.running / elapsed, idle = this.waiting / elapsed;
     const statistics: Statistics = {
       mips: instructions / elapsed / 1000,
       exitsPerSecond: ((counters.exits - this.before.exits) / elapsed) * 1000,
-      shares: { l0: Math.max(0, 1 - running - idle), l1: running * l1, l2: running * (1 - l1), idle },
+      shares: { l0: Math.max(0, 1 - running - idle), l1: running * l1, l2: running * l2, l3: running * Math.max(0, 1 - l1 - l2), idle },
       instructions: counters.instructions,
       exits: counters.exits,
       guestSeconds: counters.guestSeconds,

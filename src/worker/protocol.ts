@@ -3,8 +3,40 @@
  * transferred, not copied.
  */
 
-/** A console of the page: L1's COM1, or L2's COM1 as L0 observes it. */
-export type ConsoleName = 'l1' | 'l2';
+import type { BuiltinSources } from '../guests/builtin';
+
+/**
+ * A serial console of the page: `l1` and `l1-1` to `l1-3` are the machine's COM1 to COM4, `l2` the COM1 of the first guest machine as L0 observes
+ * it, `l2-2` and so on that of later ones.
+ */
+export type ConsoleName = 'l1' | 'l2' | `l1-${number}` | `l2-${number}`;
+
+/** The machine's serial port `port`, 0 = COM1. */
+export function portConsole(port: number): ConsoleName {
+  return port === 0 ? 'l1' : `l1-${port}`;
+}
+
+/** Guest machine `machine`, from 1. */
+export function guestConsole(machine: number): ConsoleName {
+  return machine === 1 ? 'l2' : `l2-${machine}`;
+}
+
+/** What a console belongs to: a port of the machine, or a guest machine. */
+export function consoleOwner(name: ConsoleName): { port: number } | { machine: number } {
+  const [level, index] = name.split('-');
+  return level === 'l1' ? { port: Number(index ?? 0) } : { machine: Number(index ?? 1) };
+}
+
+/** A machine that L1, or one of its guests, runs. */
+export interface GuestMachineReport {
+  /** From 1, in the order of first entry. */
+  number: number;
+  /** 2 for guests of L1, 3 for guests of those. */
+  level: number;
+  /** Virtual time at which it was first seen, and first seen to be over (null while it is not), seconds since power-on. */
+  since: number;
+  stoppedAt: number | null;
+}
 
 /** Requests of the page. `start` comes first and once: a worker is one power-on of one machine. */
 export type Request =
@@ -16,8 +48,12 @@ export type Request =
     config: string;
     /** URL that the configuration's file names are relative to. */
     base: string;
-    /** Files that an earlier worker downloaded. */
+    /** Files that an earlier worker downloaded, or that people dropped on the page. */
     images: ReadonlyMap<string, Blob>;
+    /** What the built-in guests are assembled from, where it differs from the program's own. */
+    sources: Partial<BuiltinSources>;
+    /** Load the machine, but do not run it yet. */
+    paused: boolean;
   }
   | { type: 'run' }
   | { type: 'pause' }
@@ -41,8 +77,9 @@ export interface TimeShares {
   /** Nestbox's own work: loading files, building the engine, messages. */
   l0: number;
   l1: number;
-  /** Level 2 and deeper. */
   l2: number;
+  /** Level 3 and deeper. */
+  l3: number;
   /** Waiting: every processor halts. */
   idle: number;
 }
@@ -79,6 +116,8 @@ export type Report =
   | { type: 'image'; name: string; blob: Blob }
   | { type: 'serial'; console: ConsoleName; bytes: Uint8Array<ArrayBuffer> }
   | { type: 'statistics'; statistics: Statistics }
+  /** The guest machines have changed: all of them. */
+  | { type: 'machines'; machines: GuestMachineReport[] }
   | { type: 'log'; text: string }
   /** The machine runs no more. `crashed`: not by its own will. */
   | { type: 'stopped'; crashed: boolean; problem: Problem }

@@ -14,7 +14,7 @@ const soon = new MessageChannel();
 let soonPending = false;
 
 const host = new MachineHost({
-  createSession: (config, images, outputs) => new Session(config, images, outputs),
+  createSession: (config, images, outputs, sources) => new Session(config, images, outputs, sources),
   readConfig: readMachineConfig,
   download: (file, progress) => downloadImage(file, base, progress),
   report: (report: Report, transfer: Transferable[] = []) => postMessage(report, { transfer }),
@@ -42,7 +42,7 @@ addEventListener('message', (event: MessageEvent<Request>) => {
   switch (request.type) {
     case 'start':
       base = request.base;
-      void host.start(request.name, request.config, request.images);
+      void host.start(request);
       break;
     case 'run':
       host.run();

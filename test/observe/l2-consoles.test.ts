@@ -2,10 +2,11 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { C, OPSIZE_32 } from '../../src/cpu/record';
 import { CR0, CURP, EFLAGS, F_DF, LA, R, RCX, RIP } from '../../src/cpu/state';
 import { beginSlice, resetClock } from '../../src/cpu/clock';
-import { physWriteBytes, setUpRam } from '../../src/cpu/mmu/physical';
+import { physWrite32, physWriteBytes, setUpRam } from '../../src/cpu/mmu/physical';
 import { ioObserver } from '../../src/observe/exit-log';
 import { noteEntry, noteExit, resetGuests } from '../../src/observe/guests';
 import { EXIT_REASON_IO } from '../../src/vmx/exit-reasons';
+import { REGION_GUEST, REGION_LAUNCHED } from '../../src/vmx/fields';
 import { GUEST_ID } from '../../src/vmx/state';
 import { BUD } from '../../src/cpu/state';
 import { L2Consoles } from '../../src/observe/l2-consoles';
@@ -17,8 +18,12 @@ let consoles: L2Consoles;
 /** What is kept in each VMCS. */
 const marks = new Map<number, number>();
 
+/** The VMCS, launched, with its mark, in memory. */
 function enter(vmcs: number, eptp: number): void {
-  marks.set(vmcs, noteEntry(vmcs, eptp, marks.get(vmcs) ?? 0));
+  const mark = noteEntry(vmcs, eptp, marks.get(vmcs) ?? 0);
+  marks.set(vmcs, mark);
+  physWrite32(vmcs + 4 * REGION_LAUNCHED, 1);
+  physWrite32(vmcs + 4 * REGION_GUEST, mark);
 }
 
 /** Guest with this VMCS runs until it does port output. */

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { readMachineConfig } from '../../src/machine/config';
 import { LoadError } from '../../src/machine/loaders/load-error';
 import type { ImageSource, Outcome, SessionOutputs, SessionStats } from '../../src/machine/session';
+import type { GuestMachine } from '../../src/observe/guest-machines';
 import { MachineHost } from '../../src/worker/machine-host';
 import type { HostedSession, HostServices } from '../../src/worker/machine-host';
 import { DownloadError } from '../../src/worker/problems';
@@ -20,6 +21,10 @@ class FakeSession implements HostedSession {
   waiting = false;
   busy = true;
   l2Instructions = 0;
+  readonly config = { l2Serial: 1 };
+  readonly machines: GuestMachine[] = [];
+  readonly over = new Set<GuestMachine>();
+  readonly guests = { all: () => this.machines, stopped: (machine: GuestMachine) => this.over.has(machine) };
   readonly typed: string[] = [];
   /** What happens in the next run. */
   next: (() => void) | null = null;
@@ -51,11 +56,6 @@ class FakeSession implements HostedSession {
 
   sendSerial(port: number, bytes: ArrayLike<number>): void {
     this.typed.push(`${port}:${String.fromCharCode(...Array.from(bytes))}`);
-  }
-
-  sendToL2(bytes: ArrayLike<number>): boolean {
-    this.sendSerial(1, bytes);
-    return true;
   }
 
   stats(): SessionStats {
@@ -98,7 +98,7 @@ class World {
   readonly host = new MachineHost(this.services);
 
   async start(text = CONFIG, known: ReadonlyMap<string, Blob> = new Map()): Promise<void> {
-    await this.host.start('test', text, known);
+    await this.host.start({ name: 'test', config: text, images: known, sources: {}, paused: false });
   }
 
   /** Does what timers would do until then. */
@@ -170,7 +170,51 @@ describe('MachineHost', () => {
     world.host.input('l2', Uint8Array.of(0x61));
     world.host.input('l1', Uint8Array.of(0x62));
     expect(world.wakeAt).toBe(world.time);
+    world.pass(1);
     expect(machine.typed).toEqual(['1:a', '0:b']);
+  });
+
+  it('types pasted text no faster than a serial line, and all of it even if time stands still between', async () => {
+    const world = new World();
+    await world.start();
+    const machine = world.machine();
+    const text = 'x'.repeat(1000);
+    world.host.input('l1', new TextEncoder().encode(text));
+    const before = machine.guestSeconds;
+    while (machine.typed.join('').replaceAll('0:', '').length < 1000 && machine.guestSeconds < before + 5) world.pass(10);
+    expect(machine.typed.map((one) => one.slice(2)).join('')).toBe(text);
+    expect(machine.typed.every((one) => one.length <= 2 + 16)).toBe(true);
+    expect(machine.guestSeconds - before).toBeGreaterThan((1000 - 16) / 11_520);
+    // Only input can wake this one: its clock does not move.
+    machine.typed.length = 0;
+    machine.waiting = true;
+    machine.run = () => 'running';
+    world.host.input('l1', new TextEncoder().encode(text));
+    world.pass(1000);
+    expect(machine.typed.map((one) => one.slice(2)).join('')).toBe(text);
+  });
+
+  it('reports guest machines when they appear and when they are over, and gives those no keys', async () => {
+    const world = new World();
+    await world.start();
+    const machine = world.machine();
+    const first: GuestMachine = { number: 1, level: 2, guests: [] };
+    machine.machines.push(first);
+    world.pass(100);
+    expect(world.of('machines').map((report) => report.machines)).toEqual([[{ number: 1, level: 2, since: expect.any(Number) as number, stoppedAt: null }]]);
+    machine.machines.push({ number: 2, level: 3, guests: [] });
+    machine.over.add(first);
+    world.pass(100);
+    const { machines } = world.of('machines').at(-1) ?? { machines: [] };
+    expect(machines.map((one) => one.stoppedAt === null)).toEqual([false, true]);
+    expect(world.of('machines')).toHaveLength(2);
+    world.host.input('l2', Uint8Array.of(0x61));
+    world.host.input('l2-2', Uint8Array.of(0x62));
+    world.pass(20);
+    expect(machine.typed).toEqual(['1:b']);
+    machine.outputs.observed({ machine: 2, level: 3, lcr: 0, mcr: 0 }, 0x33);
+    world.pass(50);
+    expect(world.of('serial').map((report) => report.console)).toEqual(['l2-2']);
   });
 
   it('pauses, and no time passes for the machine', async () => {
@@ -199,12 +243,12 @@ describe('MachineHost', () => {
     };
     world.pass(100);
     const serial = world.of('serial');
-    expect(serial.map((report) => [report.console, report.bytes.length])).toEqual([['l1', 1_500_000]]);
+    expect(serial.map((report) => [report.console, report.bytes.length])).toEqual([['l1', 1_500_000], ['l1-1', 1]]);
     expect(serial[0].bytes[259]).toBe(3);
     const { instructions } = machine;
     world.pass(1000);
     expect(machine.instructions).toBe(instructions);
-    world.host.consumed(1_500_000);
+    world.host.consumed(1_500_001);
     world.pass(100);
     expect(machine.instructions).toBeGreaterThan(instructions);
   });

@@ -14,7 +14,7 @@ export const KNOWN_KEYS: ReadonlySet<string> = new Set([
   'cmdline', 'root', 'extra', 'bios_path_override', 'serial', 'acpi', 'apic', 'hpet', 'tsc_mode', 'rtc_timeoffset', 'localtime', 'on_poweroff',
   'on_reboot', 'on_crash', 'disk', 'vif', 'hdtype', 'vga', 'stdvga', 'videoram', 'vnc', 'sdl', 'nographic', 'spice', 'opengl', 'boot', 'bios',
   'firmware', 'usb', 'usbdevice', 'soundhw', 'viridian',
-  'nestbox_title', 'nestbox_description', 'nestbox_l2_serial', 'nestbox_tsc_mhz',
+  'nestbox_title', 'nestbox_description', 'nestbox_levels', 'nestbox_try', 'nestbox_l2_serial', 'nestbox_tsc_mhz',
 ]);
 
 const DEFAULT_MEMORY_MIB = 512;
@@ -46,6 +46,8 @@ export function interpretSettings(settings: XlSettings, file: string): MachineCo
     name,
     title: keys.string('nestbox_title') ?? name,
     description: keys.string('nestbox_description') ?? '',
+    levels: keys.strings('nestbox_levels').map(({ text }) => text),
+    hint: keys.string('nestbox_try') ?? '',
     memoryMiB: readMemory(keys),
     vcpus: readVcpus(keys),
     nestedVmx,

@@ -22,6 +22,10 @@ export interface MachineConfig {
   /** For people; empty if the configuration does not say. */
   title: string;
   description: string;
+  /** What runs at each level, L1 first, for people. */
+  levels: string[];
+  /** What to do with it once it runs, for people; empty if the configuration does not say. */
+  hint: string;
   memoryMiB: number;
   vcpus: number;
   /** VMX is offered to the machine's guest. */
