@@ -1,5 +1,5 @@
 /**
- * `npm run images`: builds the images of the KVM demos from Debian packages into public/images/.
+ * `npm run images`: builds the images of the KVM and Xen demos from Debian packages into public/images/.
  * What it makes and how: docs/images.md. Stages depend on each other as the code below says; one that fails is told,
  * those that need it are skipped, the others go on. Exit code 1 if anything is missing in the end.
  */
@@ -8,12 +8,13 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AptRoot, LISTS_STAY_FRESH } from './images/apt.mjs';
 import { StepCache, cacheKey, hashFiles, sha256 } from './images/cache.mjs';
-import { l1Initramfs, l2Initramfs } from './images/initramfs.mjs';
+import { dom0Initramfs, l1Initramfs, l2Initramfs } from './images/initramfs.mjs';
 import { takeLock } from './images/lock.mjs';
-import { busyboxStep, kernelStep, qemuPackages, qemuStep } from './images/packages.mjs';
+import { KVM_MODULES, KVM_MODULES_SVM, busyboxStep, kernelStep, qemuPackages, qemuStep } from './images/packages.mjs';
 import { Progress, megabytes } from './images/progress.mjs';
 import { ImageError } from './images/tools.mjs';
 import { compileVmm } from './images/vmm.mjs';
+import { DOM0_MODULES, dom0Packages, dom0Step, hypervisorPackage, hypervisorStep } from './images/xen.mjs';
 import { xzUnpacker } from './images/xz.mjs';
 
 /** @typedef {import('./images/packages.mjs').Step} Step */
@@ -22,18 +23,22 @@ import { xzUnpacker } from './images/xz.mjs';
 
 const PROJECT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const CACHE = join(PROJECT, '.cache', 'images');
-/** Package lists (2), guest kernels, busyboxes and file systems (6), L1's kernel, and two for each VMM. */
-const STAGES_SHARED = 9;
-const STAGES_PER_VMM = 2;
+const CHOICES = ['mini', 'qemu', 'xen'];
+/** Package lists (2), guest kernels, busyboxes and file systems (6). */
+const STAGES_SHARED = 8;
+/** L1's kernel, for KVM. */
+const STAGES_KVM = 1;
+/** @type {Record<string, number>} and for each choice */
+const STAGES = { mini: 2, qemu: 2, xen: 4 };
 const USAGE = `usage: npm run images -- [options]
   --out DIR    where the images go (default public/images)
-  --only LIST  which: mini, qemu or both, with a comma (default both)
+  --only LIST  which: mini, qemu (KVM with the small VMM, with QEMU), xen, with commas (default all)
   --refresh    fetch the package lists even if they are less than a day old
   --amd        also put the modules for CPUs with SVM into L1 (to try the images under QEMU without VT-x)`;
 
 /** @param {string[]} args */
 function parseArguments(args) {
-  const options = { out: join(PROJECT, 'public', 'images'), only: ['mini', 'qemu'], refresh: false, amd: false };
+  const options = { out: join(PROJECT, 'public', 'images'), only: CHOICES, refresh: false, amd: false };
   for (let i = 0; i < args.length; i++) {
     const value = args[i + 1];
     if (args[i] === '--refresh') options.refresh = true;
@@ -41,7 +46,7 @@ function parseArguments(args) {
     else if (args[i] === '--out' && value !== undefined) {
       options.out = resolve(value);
       i++;
-    } else if (args[i] === '--only' && value !== undefined && value.split(',').every((name) => name === 'mini' || name === 'qemu')) {
+    } else if (args[i] === '--only' && value !== undefined && value.split(',').every((name) => CHOICES.includes(name))) {
       options.only = value.split(',');
       i++;
     } else return null;
@@ -57,11 +62,15 @@ if (parsed === null) {
 const options = parsed;
 const cache = new StepCache(join(CACHE, 'steps'));
 /** Results depend on the code that makes them. */
-const sources = hashFiles(['packages', 'elf', 'bzimage', 'lz4', 'initramfs', 'cpio'].map((name) => join(PROJECT, 'scripts/images', `${name}.mjs`)));
-const scripts = { l1Init: join(PROJECT, 'images/l1-init'), l1Starter: join(PROJECT, 'images/l1-l2'), l2Init: join(PROJECT, 'images/l2-init') };
+const sources = hashFiles(['packages', 'elf', 'bzimage', 'lz4', 'initramfs', 'cpio', 'xen'].map((name) => join(PROJECT, 'scripts/images', `${name}.mjs`)));
+const scripts = {
+  l1Init: join(PROJECT, 'images/l1-init'), l1Starter: join(PROJECT, 'images/l1-l2'), l2Init: join(PROJECT, 'images/l2-init'),
+  dom0Init: join(PROJECT, 'images/dom0-init'), dom0Starter: join(PROJECT, 'images/dom0-l2'),
+};
 mkdirSync(options.out, { recursive: true });
 const releaseLock = takeLock(join(CACHE, 'lock'));
-const progress = new Progress(join(options.out, 'progress.json'), STAGES_SHARED + STAGES_PER_VMM * options.only.length);
+const kvm = options.only.includes('mini') || options.only.includes('qemu');
+const progress = new Progress(join(options.out, 'progress.json'), options.only.reduce((sum, name) => sum + (STAGES[name] ?? 0), STAGES_SHARED + (kvm ? STAGES_KVM : 0)));
 /** @type {string[]} stages that failed */
 const failures = [];
 
@@ -247,6 +256,47 @@ function l2Stage(architecture, packed) {
   });
 }
 
+/**
+ * @param {string} name of the image
+ * @param {Step | null} from
+ * @param {string} file of that step
+ * @param {string} purpose
+ */
+function publishStage(name, from, file, purpose) {
+  return stage(name, [from], async (step) => ({ value: step, cached: step.cached, bytes: publish(name, join(step.directory, file), purpose) }));
+}
+
+/**
+ * Xen, and dom0 with its tools and the L2 guests.
+ * @param {AptRoot | null} amd64
+ * @param {(packed: Buffer) => Promise<Buffer>} unpackXz
+ * @param {{ busybox: Step | null, l2: Step | null, kernel64: Step | null }} shared
+ */
+async function buildXen(amd64, unpackXz, { busybox, l2, kernel64 }) {
+  const xen = await packageStage('Xen', amd64, hypervisorPackage, (item, deb) => hypervisorStep(cache, item, deb, sources));
+  if (xen !== null) publish('xen', join(xen.directory, 'xen'), 'L1: the hypervisor Xen');
+  const kernel = await packageStage('kernel for dom0', amd64, (root) => root.dependencyOf('linux-image-amd64', /^linux-image-\d/), (item, deb) =>
+    kernelStep(cache, item, deb, { name: 'kernel-dom0', modules: DOM0_MODULES, unpackXz, sources }));
+  if (kernel !== null) publish('vmlinux-amd64', join(kernel.directory, 'vmlinux'), "L1: Debian's kernel for dom0, ELF");
+  const tools = await stage("Xen's tools", [amd64, xen], async (root) => {
+    const hypervisor = await hypervisorPackage(root);
+    const { packages, debs, bytes } = await fetchPackages(root, async () => root.find(await dom0Packages(root, hypervisor, false)));
+    const step = await dom0Step(cache, packages, debs, { hypervisor, hvm: false, sources });
+    return { value: step, cached: step.cached, bytes };
+  });
+  await stage('dom0-pvh.cpio', [kernel, busybox, l2, kernel64, tools], async (dom0, box, guest, guestKernel, tree) => {
+    const inputs = { dom0: dom0.key, box: box.key, guest: guest.key, guestKernel: guestKernel.key, tree: tree.key, scripts: hashFiles([scripts.dom0Init, scripts.dom0Starter]), sources };
+    const step = await cache.step('dom0-pvh', inputs, (directory) => {
+      writeFileSync(join(directory, 'dom0-pvh.cpio'), dom0Initramfs({
+        busybox: join(box.directory, 'busybox'), init: scripts.dom0Init, starter: scripts.dom0Starter, modules: join(dom0.directory, 'modules'), tools: tree.directory,
+        guests: { 'initramfs-amd64.cpio': join(guest.directory, 'initramfs-amd64.cpio'), 'vmlinux-amd64': join(guestKernel.directory, 'vmlinux') },
+      }));
+    });
+    const bytes = publish('dom0-pvh.cpio', join(step.directory, 'dom0-pvh.cpio'), "L1: dom0 with Xen's tools", ['amd64']);
+    return { value: step, cached: step.cached, bytes };
+  });
+}
+
 async function build() {
   const started = Date.now();
   const amd64 = await packageLists('amd64');
@@ -254,16 +304,13 @@ async function build() {
   const unpackXz = xzUnpacker(amd64, CACHE);
 
   const kernel64 = await packageStage('kernel for L1 and L2, amd64', amd64, (root) => root.dependencyOf('linux-image-cloud-amd64', /^linux-image-\d/), (item, deb) =>
-    kernelStep(cache, item, deb, { modules: options.amd ? 'amd' : 'intel', unpackXz, sources }));
+    kernelStep(cache, item, deb, { name: `kernel-amd64${options.amd ? '-svm' : ''}`, modules: options.amd ? KVM_MODULES_SVM : KVM_MODULES, unpackXz, sources }));
   const busybox64 = await packageStage('busybox, amd64', amd64, async () => 'busybox-static', (item, deb) => busyboxStep(cache, item, deb));
   const l2Amd64 = await l2Stage('amd64', busybox64);
-  const kernel = await stage('vmlinux-cloud-amd64', [kernel64], async (step) => {
-    const bytes = publish('vmlinux-cloud-amd64', join(step.directory, 'vmlinux'), 'L1: Debian cloud kernel, ELF with PVH entry');
-    return { value: step, cached: step.cached, bytes };
-  });
+  const kernel = !kvm ? null : await publishStage('vmlinux-cloud-amd64', kernel64, 'vmlinux', 'L1: Debian cloud kernel, ELF with PVH entry');
 
   const kernel32 = await packageStage('kernel for L2, i386', i386, (root) => root.dependencyOf('linux-image-686', /^linux-image-\d/), (item, deb) =>
-    kernelStep(cache, item, deb, { modules: 'none', unpackXz, sources }));
+    kernelStep(cache, item, deb, { name: 'kernel-i386', modules: [], unpackXz, sources }));
   const busybox32 = await packageStage('busybox, i386', i386, async () => 'busybox-static', (item, deb) => busyboxStep(cache, item, deb));
   const l2I386 = await l2Stage('i386', busybox32);
 
@@ -288,6 +335,8 @@ async function build() {
       kernel, busybox: busybox64, l2: l2Amd64, tree: qemu, files: { ...initramfs, 'vmlinux-amd64=vmlinux': kernel64, 'vmlinuz-686=vmlinuz': l2I386 && kernel32 },
     });
   }
+
+  if (options.only.includes('xen')) await buildXen(amd64, unpackXz, { busybox: busybox64, l2: l2Amd64, kernel64 });
 
   const total = [...manifest.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   const seconds = ((Date.now() - started) / 1000).toFixed(0);

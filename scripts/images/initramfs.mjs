@@ -44,6 +44,25 @@ export function l1Initramfs({ busybox, init, starter, vmm, modules, vmmTree, gue
 }
 
 /**
+ * @param {{ busybox: string, init: string, starter: string, modules: string, tools: string, guests: Record<string, string> }} parts
+ * paths; `tools` is a directory whose files go in as they lie, `guests` maps names in /l2 to files
+ * @returns {Buffer}
+ */
+export function dom0Initramfs({ busybox, init, starter, modules, tools, guests }) {
+  const archive = base(busybox, init);
+  for (const directory of ['usr/bin', 'var/lib/xen', 'var/lib/xenstored', 'var/log/xen']) archive.directory(directory);
+  archive.symlink('var/run', '../run');
+  archive.symlink('var/lock', '../run/lock');
+  archive.file('etc/xen/xl.conf', ''); // xl warns without it
+  archive.file('bin/l2', readFileSync(starter), EXECUTABLE);
+  for (const module of readdirSync(modules).sort()) archive.file(`lib/${module}`, readFileSync(join(modules, module)));
+  for (const name of ['ls', 'read', 'write', 'list']) archive.symlink(`usr/bin/xenstore-${name}`, 'xenstore');
+  addTree(archive, tools, '');
+  for (const [name, path] of Object.entries(guests)) archive.file(`l2/${name}`, readFileSync(path));
+  return archive.finish();
+}
+
+/**
  * @param {CpioWriter} archive
  * @param {string} root
  * @param {string} path within it

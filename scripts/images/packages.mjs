@@ -12,8 +12,8 @@ import { ImageError, findTool, run } from './tools.mjs';
 /** @typedef {{ directory: string, key: string, cached: boolean }} Step */
 
 /** Modules L1 needs for KVM, in the order of loading; kvm-amd for tests on a CPU with SVM. */
-const MODULES_INTEL = ['virt/lib/irqbypass.ko', 'arch/x86/kvm/kvm.ko', 'arch/x86/kvm/kvm-intel.ko'];
-const MODULES_AMD = [...MODULES_INTEL, 'arch/x86/kvm/kvm-amd.ko'];
+export const KVM_MODULES = ['virt/lib/irqbypass.ko', 'arch/x86/kvm/kvm.ko', 'arch/x86/kvm/kvm-intel.ko'];
+export const KVM_MODULES_SVM = [...KVM_MODULES, 'arch/x86/kvm/kvm-amd.ko'];
 
 /** QEMU's program and what it loads at run time for the machines pc and microvm. */
 const QEMU_PROGRAM = 'usr/bin/qemu-system-x86_64';
@@ -29,7 +29,7 @@ const QEMU_PACKAGES = /^(lib|zlib1g$|qemu-system-(x86|common|data)$|seabios$)/;
  * @param {string} result directory of the step
  * @param {(unpacked: string) => void | Promise<void>} take
  */
-async function withUnpacked(debs, result, take) {
+export async function withUnpacked(debs, result, take) {
   const scratch = `${result}.packages`;
   rmSync(scratch, { recursive: true, force: true });
   mkdirSync(scratch);
@@ -47,12 +47,12 @@ async function withUnpacked(debs, result, take) {
  * @param {StepCache} cache
  * @param {Package} item
  * @param {string} deb
- * @param {{ modules: 'none' | 'intel' | 'amd', unpackXz: (payload: Buffer) => Promise<Buffer>, sources: string }} options
- * `sources` is a hash of the build's own code
+ * @param {{ name: string, modules: string[], unpackXz: (payload: Buffer) => Promise<Buffer>, sources: string }} options
+ * `name` of the step; `modules` are paths in the kernel's module tree, `sources` is a hash of the build's own code
  * @returns {Promise<Step>}
  */
-export function kernelStep(cache, item, deb, { modules, unpackXz, sources }) {
-  return cache.step(`kernel-${item.architecture}${modules === 'amd' ? '-svm' : ''}`, { package: item.checksum, modules, strip: findTool('strip') !== null, sources }, (result) =>
+export function kernelStep(cache, item, deb, { name: step, modules, unpackXz, sources }) {
+  return cache.step(step, { package: item.checksum, modules, strip: findTool('strip') !== null, sources }, (result) =>
     withUnpacked([deb], result, async (unpacked) => {
       const boot = join(unpacked, 'boot');
       const name = readdirSync(boot).find((entry) => entry.startsWith('vmlinuz-'));
@@ -62,10 +62,10 @@ export function kernelStep(cache, item, deb, { modules, unpackXz, sources }) {
       writeFileSync(join(result, 'vmlinux'), trimElf(kernel));
       writeFileSync(join(result, 'vmlinuz'), kernel[4] === 1 ? uncompressedBzImage(image, kernel) : image);
       writeFileSync(join(result, 'version'), name.slice('vmlinuz-'.length));
-      if (modules === 'none') return;
+      if (modules.length === 0) return;
       const tree = join(unpacked, 'lib/modules', name.slice('vmlinuz-'.length), 'kernel');
       mkdirSync(join(result, 'modules'));
-      for (const module of modules === 'amd' ? MODULES_AMD : MODULES_INTEL) await takeModule(join(tree, module), join(result, 'modules', basename(module)), unpackXz);
+      for (const module of modules) await takeModule(join(tree, module), join(result, 'modules', basename(module)), unpackXz);
     }),
   );
 }
@@ -112,24 +112,51 @@ export function qemuPackages(closure) {
  * @returns {Promise<Step>} with the tree to put into an initramfs
  */
 export function qemuStep(cache, packages, debs, sources) {
-  return cache.step('qemu', { packages: packages.map(({ checksum }) => checksum), sources }, (result) =>
+  const firmware = QEMU_FIRMWARE.map((file) => ({ from: FIRMWARE_DIRECTORIES.map((directory) => `${directory}/${file}`), to: `usr/share/qemu/${file}` }));
+  return treeStep(cache, 'qemu', packages, debs, sources, { programs: [{ from: [QEMU_PROGRAM], to: 'bin/qemu-system-x86_64' }], files: firmware });
+}
+
+/**
+ * A file to take from packages.
+ * @typedef {{ from: string[], to: string }} Taken
+ * the paths it may have in the packages, the first that exists counts; and where it goes
+ */
+
+/**
+ * Programs with the libraries they are linked to, and other files, as the tree to put into an initramfs.
+ * @param {StepCache} cache
+ * @param {string} name of the step
+ * @param {Package[]} packages
+ * @param {string[]} debs
+ * @param {string} sources hash of the build's own code
+ * @param {{ programs: Taken[], files: Taken[] }} wanted
+ * @returns {Promise<Step>}
+ */
+export function treeStep(cache, name, packages, debs, sources, { programs, files }) {
+  return cache.step(name, { packages: packages.map(({ checksum }) => checksum), wanted: { programs, files }, sources }, (result) =>
     withUnpacked(debs, result, (unpacked) => {
       const take = (/** @type {string} */ from, /** @type {string} */ to) => {
+        if (existsSync(join(result, to))) return;
         mkdirSync(dirname(join(result, to)), { recursive: true });
         cpSync(realpathSync(from), join(result, to));
       };
-      const program = join(unpacked, QEMU_PROGRAM);
-      take(program, 'bin/qemu-system-x86_64');
-      const { interpreter, libraries } = libraryClosure(program, unpacked);
-      for (const [name, path] of libraries) take(path, `lib/x86_64-linux-gnu/${name}`);
-      take(findLibrary(basename(interpreter), unpacked), interpreter.slice(1));
-      for (const firmware of QEMU_FIRMWARE) {
-        const path = FIRMWARE_DIRECTORIES.map((directory) => join(unpacked, directory, firmware)).find((candidate) => existsSync(candidate) && statSync(candidate).isFile());
-        if (path === undefined) throw new ImageError(`the packages of QEMU hold no ${firmware}`);
-        take(path, `usr/share/qemu/${firmware}`);
+      for (const file of files) take(findFile(file, unpacked), file.to);
+      for (const file of programs) {
+        const program = findFile(file, unpacked);
+        take(program, file.to);
+        const { interpreter, libraries } = libraryClosure(program, unpacked);
+        for (const [library, path] of libraries) take(path, `lib/x86_64-linux-gnu/${library}`);
+        take(findLibrary(basename(interpreter), unpacked), interpreter.slice(1));
       }
     }),
   );
+}
+
+/** @param {Taken} file @param {string} root where packages are unpacked @returns {string} */
+function findFile({ from }, root) {
+  const path = from.map((candidate) => join(root, candidate)).find((candidate) => existsSync(candidate) && statSync(candidate).isFile());
+  if (path === undefined) throw new ImageError(`the packages hold no ${from[0]}`);
+  return path;
 }
 
 /**
@@ -156,6 +183,6 @@ function libraryClosure(program, root) {
 /** @param {string} name @param {string} root @returns {string} */
 function findLibrary(name, root) {
   const path = LIBRARY_DIRECTORIES.map((directory) => join(root, directory, name)).find((candidate) => existsSync(candidate));
-  if (path === undefined) throw new ImageError(`no package that QEMU depends on holds the library ${name}`);
+  if (path === undefined) throw new ImageError(`no package holds the library ${name}`);
   return path;
 }

@@ -14,7 +14,7 @@ import { exitReasonName } from '../observe/exit-names';
 import { instructionsAtLevel, levelNow, resetGuests } from '../observe/guests';
 import { GuestMachines } from '../observe/guest-machines';
 import { L2Consoles } from '../observe/l2-consoles';
-import type { ObservedConsole } from '../observe/l2-consoles';
+import type { GuestConsole } from '../observe/l2-consoles';
 import { buildBuiltin } from '../guests/builtin';
 import type { BuiltinSources } from '../guests/builtin';
 import { ConfigError } from './config';
@@ -37,8 +37,8 @@ export type ImageSource = (name: string) => Promise<Uint8Array>;
 export interface SessionOutputs {
   /** A byte from one of the machine's serial ports (0 = COM1). */
   serial(port: number, byte: number): void;
-  /** A byte of a guest machine's first serial port, as observed from outside. */
-  observed(console: ObservedConsole, byte: number): void;
+  /** A byte of a guest machine's console: of its first serial port as observed from outside, or through the port that L1 connects to it. */
+  observed(console: GuestConsole, byte: number): void;
   /** A byte of the debug text ports. */
   debugText(byte: number): void;
   /** Something people may want to know. */
@@ -62,6 +62,8 @@ export interface SessionStats {
 }
 
 const COM1 = 0;
+/** A guest of L1. */
+const L2 = 2;
 /** Levels that statistics tell apart. */
 const LEVELS = 7;
 
@@ -113,10 +115,7 @@ export class Session {
     this.machine = machine;
     exitCounts.fill(0);
     resetGuests();
-    new L2Consoles((console, byte) => {
-      if (console.level === 2) this.hashes.l2.add(byte);
-      this.outputs.observed(console, byte);
-    }, this.guests).attach();
+    if (!this.config.l2Wired) new L2Consoles((console, byte) => this.guestOutput(console, byte), this.guests).attach();
     if (files.rom !== null) mapRomImage(files.rom);
     buildEngine();
     // Building the engine executes code; power-on is now.
@@ -210,7 +209,18 @@ export class Session {
 
   private serialOutput(port: number, byte: number): void {
     if (port === COM1) this.hashes.l1.add(byte);
+    if (this.config.l2Wired && port === this.config.l2Serial) this.guestOutput(this.wiredGuest(), byte);
     this.outputs.serial(port, byte);
+  }
+
+  /** The guest whose console L1 passes on: the one that it started last. */
+  private wiredGuest(): GuestConsole {
+    return { machine: this.guests.all().findLast((machine) => machine.level === L2)?.number ?? 1, level: L2 };
+  }
+
+  private guestOutput(console: GuestConsole, byte: number): void {
+    if (console.level === L2) this.hashes.l2.add(byte);
+    this.outputs.observed(console, byte);
   }
 
   private async readFiles(): Promise<LoadedFiles> {

@@ -18,12 +18,16 @@ const LCR_DLAB = 0x80, MCR_LOOP = 0x10;
 /** Elements of a REP OUTS that are looked at; hypervisors handle a page at a time. */
 const MAX_ELEMENTS = 4096;
 
-/** One guest machine's console. */
-export interface ObservedConsole {
+/** Whose console a byte comes from. */
+export interface GuestConsole {
   /** From 1, in the order of appearance. */
   readonly machine: number;
   /** 2 for guests of L1, 3 for guests of those. */
   readonly level: number;
+}
+
+/** One guest machine's console, and the state of its UART that matters. */
+export interface ObservedConsole extends GuestConsole {
   lcr: number;
   mcr: number;
 }
@@ -38,7 +42,7 @@ interface StringProgress {
 }
 
 /** Receives one byte of a console. */
-export type ConsoleByte = (console: ObservedConsole, byte: number) => void;
+export type ConsoleByte = (console: GuestConsole, byte: number) => void;
 
 export class L2Consoles {
   private readonly output: ConsoleByte;

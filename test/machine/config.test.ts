@@ -58,7 +58,8 @@ describe('machine configuration', () => {
     const config = read(`${KERNEL}type="pvh"`);
     expect(config).toMatchObject({ memoryMiB: 512, vcpus: 1, nestedVmx: false, ept: true, acpi: true, apic: true, hpet: true, tscHz: 1e9, l2Serial: null });
     expect(config.warnings).toEqual([]);
-    expect(read(`${KERNEL}nestedhvm=1\nhap=0\nnestbox_tsc_mhz=500\nnestbox_l2_serial=1`)).toMatchObject({ nestedVmx: true, ept: false, tscHz: 5e8, l2Serial: 1 });
+    expect(read(`${KERNEL}nestedhvm=1\nhap=0\nnestbox_tsc_mhz=500\nnestbox_l2_serial=1`)).toMatchObject({ nestedVmx: true, ept: false, tscHz: 5e8, l2Serial: 1, l2Wired: false });
+    expect(read(`${KERNEL}nestbox_l2_serial=2\nnestbox_l2_console="wired"`)).toMatchObject({ l2Serial: 2, l2Wired: true });
     expect(read(`${KERNEL}memory="256"`).memoryMiB).toBe(256);
   });
 
@@ -93,6 +94,7 @@ describe('machine configuration', () => {
       ['vif = ["mac=zz"]', 2, 'vif', /MAC/],
       ['vga = "voodoo"', 2, 'vga', /not one of/],
       ['boot = "xyz"', 2, 'boot', /boot order/],
+      ['nestbox_l2_console = "wired"', 2, 'nestbox_l2_console', /which port/],
       ['nestbox_l2_serial = 4', 2, 'nestbox_l2_serial', /outside/],
       ['bios_path_override = "x"', 2, 'bios_path_override', /cannot both/],
     ];
@@ -189,7 +191,7 @@ describe('docs/config.md', () => {
 
   it('and every demo is a valid configuration without warnings', () => {
     const demos = readdirSync('public/demos').filter((name) => name.endsWith('.cfg'));
-    expect(demos.length).toBeGreaterThanOrEqual(5);
+    expect(demos.length).toBeGreaterThanOrEqual(6);
     for (const name of demos) {
       const config = readMachineConfig(readFileSync(`public/demos/${name}`, 'utf8'), name);
       expect([name, config.warnings, config.nestedVmx, config.ept, config.title !== '']).toEqual([name, [], true, true, true]);

@@ -8,23 +8,27 @@ import { elf, multiboot1Header } from './loaders/images';
 interface Run {
   session: Session;
   serial: string[];
+  /** What guests' consoles showed, by level. */
+  observed: string[];
   log: string[];
 }
 
 async function start(code: readonly number[], settings = ''): Promise<Run> {
   const kernel = elf(false, 0x10000c, [{ physical: 0x100000, data: [...multiboot1Header(0), ...code], memory: 0x1000 }]).bytes;
   const config = interpretSettings(parseXlConfig(`kernel = "k"\nmemory = 16\n${settings}`, 'test'), 'test');
-  const serial: string[] = [], log: string[] = [];
+  const serial: string[] = [], observed: string[] = [], log: string[] = [];
   const session = new Session(config, () => Promise.resolve(kernel), {
     serial: (port, byte) => {
       serial[port] = (serial[port] ?? '') + String.fromCharCode(byte);
     },
-    observed: () => undefined,
+    observed: ({ level }, byte) => {
+      observed[level] = (observed[level] ?? '') + String.fromCharCode(byte);
+    },
     debugText: () => undefined,
     log: (text) => log.push(text),
   });
   await session.boot();
-  return { session, serial, log };
+  return { session, serial, observed, log };
 }
 
 /** mov dx, 3F8h; then mov al, c; out dx, al for each character. */
@@ -76,6 +80,17 @@ describe('Session', () => {
     session.run(10_000);
     expect(serial[0]).toBe('bc');
     expect(session.sendToL2([1])).toBe(false);
+  });
+
+  it('takes what L1 passes on for the console of a guest that has no serial port', async () => {
+    // Both on COM1, so that one helper writes; the port does not matter.
+    const wired = await start([...print('ok'), ...debugExit(0)], 'nestbox_l2_serial=0\nnestbox_l2_console="wired"');
+    wired.session.run(1000);
+    expect(wired.observed[2]).toBe('ok');
+    expect(wired.session.stats().consoles.l2.bytes).toBe(2);
+    const { session, observed } = await start([...print('ok'), ...debugExit(0)], 'nestbox_l2_serial=0');
+    session.run(1000);
+    expect(observed).toEqual([]);
   });
 
   it('passes on what loaders say', async () => {

@@ -41,4 +41,11 @@ describe('demos', () => {
     expect(status, output).toBe(0);
     expect(stats.instructions.l2).toBeGreaterThan(100e6);
   }, HANG_GUARD_SECONDS * 1000);
+
+  it('boots Xen, its dom0, and a 64-bit Linux as PVH guest to its shell, which answers', () => {
+    const { status, output, stats } = run('xen-pvh-amd64', '--send', 'l2:uname -sm\\r@l2# ', '--until', 'l2:Linux x86_64');
+    expect(status, output).toBe(0);
+    expect(output).toContain('L1: Xen 4.');
+    expect(stats.instructions.l2).toBeGreaterThan(100e6);
+  }, HANG_GUARD_SECONDS * 1000);
 });

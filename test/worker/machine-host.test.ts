@@ -134,7 +134,7 @@ describe('MachineHost', () => {
     world.pass(50);
     world.machine().l2Instructions = 5;
     world.pass(50);
-    world.machine().outputs.observed({ machine: 1, level: 2, lcr: 0, mcr: 0 }, 0x68);
+    world.machine().outputs.observed({ machine: 1, level: 2 }, 0x68);
     world.pass(50);
     const names = world.of('stage').map((report) => report.stage.name);
     expect(names).toEqual(['download', 'download', 'download', 'load', 'l1', 'vmx-on', 'launch', 'l2']);
@@ -212,7 +212,7 @@ describe('MachineHost', () => {
     world.host.input('l2-2', Uint8Array.of(0x62));
     world.pass(20);
     expect(machine.typed).toEqual(['1:b']);
-    machine.outputs.observed({ machine: 2, level: 3, lcr: 0, mcr: 0 }, 0x33);
+    machine.outputs.observed({ machine: 2, level: 3 }, 0x33);
     world.pass(50);
     expect(world.of('serial').map((report) => report.console)).toEqual(['l2-2']);
   });

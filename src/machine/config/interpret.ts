@@ -14,7 +14,7 @@ export const KNOWN_KEYS: ReadonlySet<string> = new Set([
   'cmdline', 'root', 'extra', 'bios_path_override', 'serial', 'acpi', 'apic', 'hpet', 'tsc_mode', 'rtc_timeoffset', 'localtime', 'on_poweroff',
   'on_reboot', 'on_crash', 'disk', 'vif', 'hdtype', 'vga', 'stdvga', 'videoram', 'vnc', 'sdl', 'nographic', 'spice', 'opengl', 'boot', 'bios',
   'firmware', 'usb', 'usbdevice', 'soundhw', 'viridian',
-  'nestbox_title', 'nestbox_description', 'nestbox_levels', 'nestbox_try', 'nestbox_l2_serial', 'nestbox_tsc_mhz',
+  'nestbox_title', 'nestbox_description', 'nestbox_levels', 'nestbox_try', 'nestbox_l2_serial', 'nestbox_l2_console', 'nestbox_tsc_mhz',
 ]);
 
 const DEFAULT_MEMORY_MIB = 512;
@@ -59,11 +59,14 @@ export function interpretSettings(settings: XlSettings, file: string): MachineCo
     boot: readBoot(keys),
     serial: readSerial(keys),
     l2Serial: keys.integer('nestbox_l2_serial', 0, 3) ?? null,
+    l2Wired: false,
     tscHz: (keys.integer('nestbox_tsc_mhz', 1, 10_000) ?? 1000) * 1_000_000,
     rtcOffset: keys.integer('rtc_timeoffset', -0x80000000, 0x7fffffff) ?? 0,
     restartOnReset: true,
     warnings: keys.warnings,
   };
+  config.l2Wired = keys.oneOf('nestbox_l2_console', ['observed', 'wired']) === 'wired';
+  if (config.l2Wired && config.l2Serial === null) keys.fail('nestbox_l2_console', 'wired to which port? nestbox_l2_serial names it');
   readTime(keys);
   for (const key of ['on_poweroff', 'on_crash']) {
     const action = keys.oneOf(key, EVENT_ACTIONS);

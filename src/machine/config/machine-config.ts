@@ -41,6 +41,8 @@ export interface MachineConfig {
   serial: string[];
   /** The machine's serial port (0 = COM1) that its hypervisor connects to the guest's COM1, or null. */
   l2Serial: number | null;
+  /** What that port sends is the guest's console: the guest has none that could be observed. */
+  l2Wired: boolean;
   tscHz: number;
   /** Seconds added to the clock's standard start. */
   rtcOffset: number;

@@ -64,7 +64,7 @@ export const MACHINE_VIEWS: readonly MachineView[] = [
 
 export const GUEST_VIEWS: readonly GuestView[] = [
   {
-    id: 'serial', label: 'Serial', title: 'COM1 of this guest, observed by L0',
+    id: 'serial', label: 'Serial', title: 'The console of this guest',
     render: ({ guest, ...props }) => (
       <SerialView
         {...props} name={guestConsole(guest?.number ?? 1)} title={guest === null || guest.number === 1 ? 'L2 serial' : `L${guest.level} serial of machine ${guest.number}`}
