@@ -5,13 +5,13 @@
  * The write functions raise #GP(0) and change nothing when the value is not allowed. Privilege and VM exits are the instructions' business.
  */
 import {
-  R, CODE64, CR0, CR0_AM, CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NE, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR3, CR4, CR4_PAE, CR4_PGE, CR4_PSE, CR4_SMEP,
+  R, CODE64, CR0, CR0_AM, CR0_CD, CR0_EM, CR0_ET, CR0_MP, CR0_NE, CR0_NW, CR0_PE, CR0_PG, CR0_TS, CR0_WP, CR3, CR4, CR4_PAE, CR4_PCIDE, CR4_PGE, CR4_PSE, CR4_SMEP,
   DR0, DR6, DR7, EFER, EFER_LMA, EFER_LME, EFER_NXE, LMA, MISC_ENABLE, SEG_AR, CS, AR_L, X_TS,
 } from './state';
 import { raiseError, raiseGp } from './fault';
 import { endSliceNow } from './clock';
 import { cpuConfig, cr4AllowedBits, eferAllowedBits } from './features';
-import { flushAll, flushNonGlobal, updateDataBreakpoints } from './mmu/tlb';
+import { flushAll, flushNonGlobal, switchPcid, updateDataBreakpoints } from './mmu/tlb';
 import { loadPdptes } from './mmu/paging';
 import { updateMode } from './modes';
 import { cr0AllowedByVmx, cr4AllowedByVmx } from '../vmx/capabilities';
@@ -37,7 +37,7 @@ export function writeCr0(value: number): void {
         efer |= EFER_LMA;
       }
     } else {
-      if (R[CODE64]) raiseGp(0);
+      if (R[CODE64] || cr4 & CR4_PCIDE) raiseGp(0);
       efer &= ~EFER_LMA;
     }
   }
@@ -48,13 +48,16 @@ export function writeCr0(value: number): void {
   updateMode();
 }
 
-/** Writes CR3. */
+/** Writes CR3. With process-context identifiers bit 63 asks that nothing be flushed; it is not stored. */
 export function writeCr3(lo: number, hi: number): void {
-  if (hi >>> (cpuConfig.physicalAddressBits - 32) !== 0) raiseGp(0);
+  const tagged = (R[CR4] & CR4_PCIDE) !== 0;
+  const high = tagged ? hi & 0x7fffffff : hi;
+  if (high >>> (cpuConfig.physicalAddressBits - 32) !== 0) raiseGp(0);
   if (usesPdptes(R[CR0], R[CR4], R[EFER]) && !loadPdptes(lo)) raiseGp(0);
   R[CR3] = lo;
-  R[CR3 + 1] = hi;
-  flushNonGlobal();
+  R[CR3 + 1] = high;
+  if (tagged && hi < 0) switchPcid();
+  else flushNonGlobal();
   updateMode();
 }
 
@@ -71,10 +74,11 @@ export function writeCr4(lo: number, hi: number): void {
   if (hi !== 0 || (lo & ~cr4AllowedBits()) !== 0 || !cr4AllowedByVmx(lo)) raiseGp(0);
   if (R[LMA] && (lo & CR4_PAE) === 0) raiseGp(0);
   const changed = R[CR4] ^ lo;
+  if (changed & lo & CR4_PCIDE && (R[LMA] === 0 || (R[CR3] & 0xfff) !== 0)) raiseGp(0);
   const pagingBits = CR4_PAE | CR4_PSE | CR4_PGE | CR4_SMEP;
   if (changed & pagingBits && usesPdptes(R[CR0], lo, R[EFER]) && !loadPdptes(R[CR3])) raiseGp(0);
   R[CR4] = lo;
-  if (changed & pagingBits) flushAll();
+  if (changed & pagingBits || changed & ~lo & CR4_PCIDE) flushAll();
   updateMode();
 }
 

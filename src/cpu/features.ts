@@ -4,7 +4,7 @@
  * The model is a phase of what the CPU can do, in the clothes of a Sandy Bridge without AVX and AES (a real SKU class). What a
  * bit switches (CR4 and EFER bits, MSRs) is derived from the list here, so that hiding a feature hides all of it.
  */
-import { CR4_VMXE, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE } from './state';
+import { CR4_FSGSBASE, CR4_PCIDE, CR4_SMAP, CR4_SMEP, CR4_UMIP, CR4_VMXE, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE } from './state';
 
 /** One change to a CPUID result, applied after the model's own values. */
 export interface CpuidOverride {
@@ -45,15 +45,19 @@ export const cpuConfig: CpuConfig = {
   physicalAddressBits: 40,
 };
 
-/** CR4 bits this CPU implements (= IA32_VMX_CR4_FIXED1): VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT VMXE. */
-export const CR4_SUPPORTED = 0x27ff;
+/** CR4 bits that this CPU has whatever CPUID shows: VME PVI TSD DE PSE PAE MCE PGE PCE OSFXSR OSXMMEXCPT. */
+const CR4_ALWAYS = 0x7ff;
+/** CR4 bits that come with a feature. */
+const CR4_BY_FEATURE: readonly (readonly [string, number])[] = [
+  ['vmx', CR4_VMXE], ['umip', CR4_UMIP], ['fsgsbase', CR4_FSGSBASE], ['pcid', CR4_PCIDE], ['smep', CR4_SMEP], ['smap', CR4_SMAP],
+];
 
 /** CPUID signature (family 6, model 2Ah, stepping 7), also the value of EDX after reset. */
 export const CPU_SIGNATURE = 0x000206a7;
 
 /** Leaves and registers that hold feature bits: [leaf, register]. */
 export const FEATURE_WORDS = [[1, 3], [1, 2], [7, 1], [7, 2], [7, 3], [0x80000001, 3], [0x80000001, 2], [0x80000007, 3], [6, 0]] as const;
-const W_1_EDX = 0, W_1_ECX = 1, W_7_EDX = 4, W_EXT_EDX = 5, W_EXT_ECX = 6, W_POWER_EDX = 7, W_THERMAL_EAX = 8;
+const W_1_EDX = 0, W_1_ECX = 1, W_7_EBX = 2, W_7_ECX = 3, W_7_EDX = 4, W_EXT_EDX = 5, W_EXT_ECX = 6, W_POWER_EDX = 7, W_THERMAL_EAX = 8;
 
 /** One CPUID feature bit that this CPU implements. */
 export interface Feature {
@@ -71,13 +75,15 @@ function bits(word: number, names: string): Feature[] {
 }
 
 /**
- * Every feature bit the CPU has. Left out, with their instructions and registers: XSAVE and AVX, AES, PCLMUL, MONITOR, PCID,
- * RDRAND, SMEP, SMAP, UMIP, the PMU.
+ * Every feature bit the CPU has. Left out, with their instructions and registers: XSAVE and AVX, AES, PCLMUL, MONITOR,
+ * RDRAND, the PMU.
  */
 export const FEATURES: readonly Feature[] = [
   ...bits(W_1_EDX, `0:fpu 1:vme 2:de 3:pse 4:tsc 5:msr 6:pae 7:mce 8:cx8 9:apic 11:sep 12:mtrr 13:pge 14:mca 15:cmov 16:pat 17:pse36
     19:clfsh 23:mmx 24:fxsr 25:sse 26:sse2 27:ss 28:htt`),
-  ...bits(W_1_ECX, '0:sse3 5:vmx 9:ssse3 13:cx16 19:sse4_1 20:sse4_2 21:x2apic 23:popcnt 24:tsc_deadline'),
+  ...bits(W_1_ECX, '0:sse3 5:vmx 9:ssse3 13:cx16 17:pcid 19:sse4_1 20:sse4_2 21:x2apic 23:popcnt 24:tsc_deadline'),
+  ...bits(W_7_EBX, '0:fsgsbase 7:smep 10:invpcid 20:smap'),
+  ...bits(W_7_ECX, '2:umip'),
   ...bits(W_7_EDX, '29:arch_capabilities'),
   ...bits(W_EXT_EDX, '11:syscall 20:nx 26:page1gb 27:rdtscp 29:lm'),
   ...bits(W_EXT_ECX, '0:lahf_lm 8:prefetchw'),
@@ -137,7 +143,8 @@ function recompute(): void {
   for (let i = 0; i < FEATURE_WORDS.length; i++) featureWords[i] = overrideWord(i, featureWords[i]);
   // No override brings VMX back that the machine does not offer.
   if (!cpuConfig.nestedVmx) featureWords[W_1_ECX] &= ~(1 << 5);
-  MASKS[0] = hasFeature('vmx') ? CR4_SUPPORTED : CR4_SUPPORTED & ~CR4_VMXE;
+  MASKS[0] = CR4_ALWAYS;
+  for (const [feature, bit] of CR4_BY_FEATURE) if (hasFeature(feature)) MASKS[0] |= bit;
   MASKS[1] = (hasFeature('lm') ? EFER_SCE | EFER_LME | EFER_LMA : 0) | (hasFeature('nx') ? EFER_NXE : 0);
 }
 

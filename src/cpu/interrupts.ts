@@ -8,7 +8,7 @@ import {
   R, RU, ACTIVITY, INHIBIT, CPL, CR0, CR0_PE, CR4, CR4_VME, CODE64, LMA, EFLAGS, F_AC, F_IF, F_IOPL, F_NT, F_RF, F_TF, F_VIF, F_VM, IDTR_BASE,
   IDTR_LIMIT, RIP, RSP, NMI_BLOCKED, PENDING_DB, DR6, DR7, DEBUGCTL, MEMHI, SEG_LIMIT, SEG_SEL, CS, DS, ES, FS, GS, SS,
   FAULT_KIND, FAULT_VECTOR, FAULT_ERROR, FAULT_HAS_ERROR, VMX_MODE, VMX_NON_ROOT,
-  AR_P, AR_S, AR_L, AR_DB, X_DB, X_DF, X_DE, X_GP, X_MC, X_NP, X_PF, X_TS,
+  AR_P, AR_S, AR_L, AR_DB, X_DB, X_DF, X_DE, X_GP, X_MC, X_NP, X_PF, X_TS, X_VE,
 } from './state';
 import { FAULT, FK_DONE, FK_EXCEPTION, FK_VM_EXIT, commitCr2, raiseError, raiseGp } from './fault';
 import { getFlags } from './flags';
@@ -68,7 +68,7 @@ function hasSelectorError(vector: number): boolean {
 /** True when `second`, raised while exception `first` was being delivered, makes a double fault. */
 function makesDoubleFault(first: number, second: number): boolean {
   if (isContributory(first)) return isContributory(second);
-  return first === X_PF && (isContributory(second) || second === X_PF);
+  return (first === X_PF || first === X_VE) && (isContributory(second) || second === X_PF);
 }
 
 // --- The outer loop ---

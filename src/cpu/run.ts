@@ -5,7 +5,7 @@
  * instruction by instruction, so that every event happens at its exact instruction count.
  */
 import {
-  R, ACCESS_USER, ACTIVITY, BUD, CPL, CURP, DEBUGCTL, DEFERRED_DB, EFLAGS, F_IF, F_RF, F_TF, FAULT_KIND, FAULT_VECTOR, IPB, NMI_BLOCKED, PENDING_DB,
+  R, ACCESS_USER, ACTIVITY, BUD, CPL, CURP, DEBUGCTL, DEFERRED_DB, EFLAGS, F_AC, F_IF, F_RF, F_TF, FAULT_KIND, FAULT_VECTOR, IPB, NMI_BLOCKED, PENDING_DB,
   RIP, CODE64, SIGNALS, SIG_ATTENTION, SIG_INIT, SIG_INTR, SIG_NMI, SIG_SIPI, SIPI_VECTOR, VMX_MODE, VMX_NON_ROOT, VMX_OFF, X_DB, X_NMI,
 } from './state';
 import { C, INFO } from './record';
@@ -123,8 +123,8 @@ function recover(): void {
   R[IN_REGION] = 0;
   // Data breakpoints that an instruction met before it failed are not traps of anything. (A #DB raised by it brings its own condition.)
   if (kind !== FK_DONE && !(kind === FK_EXCEPTION && R[FAULT_VECTOR] === X_DB)) R[PENDING_DB] = R[DEFERRED_DB];
-  // The fault may have come out of an implicit supervisor access at CPL 3.
-  if (R[ACCESS_USER] !== (R[CPL] === 3 ? 1 : 0)) updateMode();
+  // The fault may have come out of an implicit supervisor access, at CPL 3 or while EFLAGS.AC selects another bank than those use.
+  if (R[ACCESS_USER] !== (R[CPL] === 3 ? 1 : 0) || R[EFLAGS] & F_AC) updateMode();
   if (p !== 0) {
     const info = INFO[p], base = R[IPB];
     R[CURP] = 0;

@@ -201,4 +201,4 @@ export const AR_S = 0x10, AR_P = 0x80, AR_AVL = 0x1000, AR_L = 0x2000, AR_DB = 0
 
 // --- Exception vectors ---
 export const X_DE = 0, X_DB = 1, X_NMI = 2, X_BP = 3, X_OF = 4, X_BR = 5, X_UD = 6, X_NM = 7, X_DF = 8, X_TS = 10, X_NP = 11;
-export const X_SS = 12, X_GP = 13, X_PF = 14, X_MF = 16, X_AC = 17, X_MC = 18, X_XM = 19;
+export const X_SS = 12, X_GP = 13, X_PF = 14, X_MF = 16, X_AC = 17, X_MC = 18, X_XM = 19, X_VE = 20;

@@ -1,5 +1,5 @@
 /**
- * The VMX capability MSRs 480h-490h (SDM 3D appendix A), computed from the machine's configuration, and the checks that
+ * The VMX capability MSRs 480h-491h (SDM 3D appendix A), computed from the machine's configuration, and the checks that
  * follow from them: allowed control bits, fixed bits of CR0 and CR4, which VMCS fields exist.
  *
  * nestedVmx = false hides all of it. ept = false hides EPT, VPID and unrestricted guest, so that a hypervisor must
@@ -10,10 +10,16 @@ import { cpuConfig, cr4AllowedBits, hasFeature } from '../cpu/features';
 import { eptCapabilities } from '../cpu/mmu/ept';
 import { VMCS_FIELDS } from './fields';
 import type { FieldFeature } from './fields';
-import { unrestrictedGuest } from './controls';
+import {
+  FUNCTION_EPTP_SWITCHING, PROC2_APIC_ACCESSES, PROC2_APIC_REGISTERS, PROC2_DESCRIPTOR_TABLE, PROC2_EPT, PROC2_INTERRUPT_DELIVERY, PROC2_INVPCID, PROC2_MODE_BASED_EXECUTE, PROC2_PAUSE_LOOP,
+  PROC2_PML, PROC2_RDTSCP, PROC2_TSC_SCALING, PROC2_UNRESTRICTED_GUEST, PROC2_VIRTUALIZATION_EXCEPTION, PROC2_VM_FUNCTIONS, PROC2_VMCS_SHADOWING,
+  PROC2_VIRTUAL_X2APIC, PROC2_VPID, PROC2_WBINVD, unrestrictedGuest,
+} from './controls';
 
 /** VMCS revision identifier. */
 export const VMCS_REVISION = 0x11;
+/** Bit 31 of a region's revision word: a shadow VMCS. */
+export const SHADOW_INDICATOR = 0x80000000 | 0;
 /** MSR 485h bits 4:0: the VMX-preemption timer counts down each time this bit of the TSC changes. */
 export const PREEMPTION_TIMER_SHIFT = 5;
 /** Number of CR3-target values (MSR 485h bits 24:16). */
@@ -22,20 +28,26 @@ export const CR3_TARGETS = 4;
 // --- Allowed-0 (low: must be 1) and allowed-1 (high: may be 1) settings. The old MSRs differ from the TRUE ones in the default-1 class only. ---
 const PIN_LOW = 0x16, PIN_HIGH = 0xff;
 const PROC_LOW = 0x0401e172, PROC_TRUE_LOW = 0x04006172, PROC_HIGH = 0xfff9fffe | 0;
-const PROC2_HIGH = 0x3ff, PROC2_HIGH_WITHOUT_EPT = 0x35d;
+const PROC2_ALWAYS = PROC2_APIC_ACCESSES | PROC2_DESCRIPTOR_TABLE | PROC2_WBINVD | PROC2_PAUSE_LOOP | PROC2_VMCS_SHADOWING | PROC2_TSC_SCALING
+  | PROC2_VIRTUAL_X2APIC | PROC2_APIC_REGISTERS | PROC2_INTERRUPT_DELIVERY;
+const PROC2_WITH_EPT = PROC2_EPT | PROC2_VPID | PROC2_UNRESTRICTED_GUEST | PROC2_VM_FUNCTIONS | PROC2_PML | PROC2_VIRTUALIZATION_EXCEPTION
+  | PROC2_MODE_BASED_EXECUTE;
 const EXIT_LOW = 0x36dff, EXIT_TRUE_LOW = 0x36dfb, EXIT_HIGH = 0x7fefff;
 const ENTRY_LOW = 0x11ff, ENTRY_TRUE_LOW = 0x11fb, ENTRY_HIGH = 0xd3ff;
-/** Timer rate 5, LMA stored in the entry controls, HLT + shutdown + wait-for-SIPI, 4 CR3 targets. */
-const MISC_LOW = 0x000401e5;
+/** Timer rate 5, LMA stored in the entry controls, HLT + shutdown + wait-for-SIPI, 4 CR3 targets, VMWRITE to any field, injection with length 0. */
+const MISC_LOW = 0x600401e5;
 export const CR0_FIXED0 = 0x80000021 | 0;
 export const CR4_FIXED0 = 0x2000;
-/** Execute-only, 4 levels, UC, WB, 2 MiB and 1 GiB pages, accessed and dirty flags, INVEPT single and global, all INVVPID types. */
-const EPT_VPID_LOW = 0x06334141, EPT_VPID_HIGH = 0xf01;
+/**
+ * Execute-only, 4 levels, UC, WB, 2 MiB and 1 GiB pages, accessed and dirty flags, advanced information for EPT violations, INVEPT single and global, all
+ * INVVPID types.
+ */
+const EPT_VPID_LOW = 0x06734141, EPT_VPID_HIGH = 0xf01;
 
 /** EPTP bit 6 may be set. */
 export const EPT_ACCESSED_DIRTY_SUPPORTED = (EPT_VPID_LOW & (1 << 21)) !== 0;
 
-const MSR_VMX_BASIC = 0x480, MSR_VMX_EPT_VPID = 0x48c, MSR_VMX_LAST = 0x490;
+const MSR_VMX_BASIC = 0x480, MSR_VMX_EPT_VPID = 0x48c, MSR_VMX_VMFUNC = 0x491, MSR_VMX_LAST = 0x491;
 
 /** Value left by readVmxCapabilityMsr: low and high word. */
 export const msrValue = new Int32Array(2);
@@ -53,7 +65,16 @@ export function eptOffered(): boolean {
 
 /** May-be-1 bits of the secondary processor-based controls. */
 export function secondaryAllowed(): number {
-  return eptOffered() ? PROC2_HIGH : PROC2_HIGH_WITHOUT_EPT;
+  let bits = PROC2_ALWAYS;
+  if (eptOffered()) bits |= PROC2_WITH_EPT;
+  if (hasFeature('rdtscp')) bits |= PROC2_RDTSCP;
+  if (hasFeature('invpcid')) bits |= PROC2_INVPCID;
+  return bits;
+}
+
+/** VM functions that can be enabled (low word of MSR 491h). */
+export function functionsAllowed(): number {
+  return secondaryAllowed() & PROC2_VM_FUNCTIONS ? FUNCTION_EPTP_SWITCHING : 0;
 }
 
 /** Reads capability MSR `index` (480h-491h) into msrValue; false = the MSR does not exist (#GP). */
@@ -74,6 +95,7 @@ export function readVmxCapabilityMsr(index: number): boolean {
     case 0x48a: return give(0, 2 * highestFieldIndex());
     case 0x48b: return give(secondaryAllowed(), 0);
     case MSR_VMX_EPT_VPID: return eptOffered() && give(EPT_VPID_HIGH, EPT_VPID_LOW);
+    case MSR_VMX_VMFUNC: return functionsAllowed() !== 0 && give(0, functionsAllowed());
     case 0x48e: return give(PROC_HIGH, PROC_TRUE_LOW);
     case 0x48f: return give(EXIT_HIGH, EXIT_TRUE_LOW);
     default: return give(ENTRY_HIGH, ENTRY_TRUE_LOW);
@@ -124,8 +146,16 @@ export function withinPhysicalWidth(hi: number): boolean {
 /** By encoding (15 bits): word index of the field in the decoded VMCS, or -1 if this CPU does not have it. */
 export const FIELD_WORD = new Int16Array(0x8000).fill(-1);
 
-function fieldOffered(feature: FieldFeature): boolean {
-  return eptOffered() || (feature !== 'ept' && feature !== 'vpid');
+/** Secondary controls that bring fields; all other features are always there. */
+const CONTROL_OF_FEATURE: Partial<Record<FieldFeature, number>> = {
+  ept: PROC2_EPT, vpid: PROC2_VPID, virtualizationException: PROC2_VIRTUALIZATION_EXCEPTION, pml: PROC2_PML, vmFunctions: PROC2_VM_FUNCTIONS,
+  vmcsShadowing: PROC2_VMCS_SHADOWING, tscScaling: PROC2_TSC_SCALING, pauseLoop: PROC2_PAUSE_LOOP,
+};
+
+/** The machine has the fields of this feature. */
+export function fieldOffered(feature: FieldFeature): boolean {
+  const control = CONTROL_OF_FEATURE[feature];
+  return control === undefined || (secondaryAllowed() & control) !== 0;
 }
 
 function highestFieldIndex(): number {

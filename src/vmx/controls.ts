@@ -19,7 +19,11 @@ export const PROC_MONITOR = 1 << 29, PROC_PAUSE = 1 << 30, PROC_SECONDARY = 1 <<
 // --- Secondary processor-based ---
 export const PROC2_APIC_ACCESSES = 1, PROC2_EPT = 2, PROC2_DESCRIPTOR_TABLE = 4, PROC2_RDTSCP = 8, PROC2_VIRTUAL_X2APIC = 16, PROC2_VPID = 32;
 export const PROC2_WBINVD = 64, PROC2_UNRESTRICTED_GUEST = 128, PROC2_APIC_REGISTERS = 256, PROC2_INTERRUPT_DELIVERY = 512;
-export const PROC2_PAUSE_LOOP = 1024, PROC2_INVPCID = 4096;
+export const PROC2_PAUSE_LOOP = 1024, PROC2_INVPCID = 4096, PROC2_VM_FUNCTIONS = 1 << 13, PROC2_VMCS_SHADOWING = 1 << 14, PROC2_PML = 1 << 17;
+export const PROC2_VIRTUALIZATION_EXCEPTION = 1 << 18, PROC2_MODE_BASED_EXECUTE = 1 << 22, PROC2_TSC_SCALING = 1 << 25;
+
+// --- VM-function controls ---
+export const FUNCTION_EPTP_SWITCHING = 1;
 
 // --- VM exit ---
 export const EXIT_SAVE_DEBUG = 1 << 2, EXIT_HOST_64 = 1 << 9, EXIT_ACKNOWLEDGE_INTERRUPT = 1 << 15, EXIT_SAVE_PAT = 1 << 18;
@@ -57,5 +61,14 @@ export function apicRegisterVirtualization(): boolean { return (R[PROC2] & PROC2
 export function virtualInterruptDelivery(): boolean { return (R[PROC2] & PROC2_INTERRUPT_DELIVERY) !== 0; }
 export function virtualizeApicAccesses(): boolean { return (R[PROC2] & PROC2_APIC_ACCESSES) !== 0; }
 export function descriptorTableExiting(): boolean { return (R[PROC2] & PROC2_DESCRIPTOR_TABLE) !== 0; }
+export function pauseLoopExiting(): boolean { return (R[PROC2] & PROC2_PAUSE_LOOP) !== 0; }
+export function vmFunctionsEnabled(): boolean { return (R[PROC2] & PROC2_VM_FUNCTIONS) !== 0; }
+export function vmcsShadowing(): boolean { return (R[PROC2] & PROC2_VMCS_SHADOWING) !== 0; }
+export function pageModificationLogging(): boolean { return (R[PROC2] & PROC2_PML) !== 0; }
+export function virtualizationExceptions(): boolean { return (R[PROC2] & PROC2_VIRTUALIZATION_EXCEPTION) !== 0; }
+export function modeBasedExecuteControl(): boolean { return (R[PROC2] & PROC2_MODE_BASED_EXECUTE) !== 0; }
+export function tscScaling(): boolean { return (R[PROC2] & PROC2_TSC_SCALING) !== 0; }
+/** INVPCID is #UD in non-root operation unless this control is on. */
+export function invpcidEnabled(): boolean { return (R[PROC2] & PROC2_INVPCID) !== 0; }
 /** RDTSCP is #UD in non-root operation unless this control is on. */
 export function rdtscpEnabled(): boolean { return (R[PROC2] & PROC2_RDTSCP) !== 0; }

@@ -8,12 +8,13 @@ import { V } from './vmcs';
 import * as F from './fields';
 import {
   CR3_TARGETS, EPT_ACCESSED_DIRTY_SUPPORTED, entryControlsAllowed, exitControlsAllowed, pinControlsAllowed, processorControlsAllowed,
-  secondaryControlsAllowed, withinPhysicalWidth,
+  functionsAllowed, secondaryControlsAllowed, withinPhysicalWidth,
 } from './capabilities';
 import {
   EXIT_ACKNOWLEDGE_INTERRUPT, PIN_EXTERNAL_INTERRUPT, PIN_NMI, PIN_POSTED_INTERRUPTS, PIN_PREEMPTION_TIMER, PIN_VIRTUAL_NMIS, PROC_IO_BITMAPS, PROC_MSR_BITMAPS, PROC_NMI_WINDOW, PROC_SECONDARY, PROC_TPR_SHADOW,
   PROC2_APIC_ACCESSES, PROC2_APIC_REGISTERS, PROC2_EPT, PROC2_INTERRUPT_DELIVERY, PROC2_UNRESTRICTED_GUEST, PROC2_VIRTUAL_X2APIC,
-  PROC2_VPID, EXIT_SAVE_PREEMPTION_TIMER, ENTRY_DEACTIVATE_DUAL_MONITOR, ENTRY_TO_SMM, TYPE_HARDWARE_EXCEPTION, TYPE_NMI, TYPE_OTHER, INFO_HAS_ERROR,
+  PROC2_MODE_BASED_EXECUTE, PROC2_PML, PROC2_TSC_SCALING, PROC2_VIRTUALIZATION_EXCEPTION, PROC2_VM_FUNCTIONS, PROC2_VMCS_SHADOWING,
+  PROC2_VPID, FUNCTION_EPTP_SWITCHING, EXIT_SAVE_PREEMPTION_TIMER, ENTRY_DEACTIVATE_DUAL_MONITOR, ENTRY_TO_SMM, TYPE_HARDWARE_EXCEPTION, TYPE_NMI, TYPE_OTHER, INFO_HAS_ERROR,
   TYPE_SOFTWARE_INTERRUPT,
 } from './controls';
 
@@ -78,8 +79,19 @@ function executionControlsGood(): boolean {
   if (secondary & PROC2_VPID && V[F.VPID] === 0) return false;
   if (secondary & PROC2_EPT) {
     if (!eptPointerGood(V[F.EPT_POINTER], V[F.EPT_POINTER + 1])) return false;
-  } else if (secondary & PROC2_UNRESTRICTED_GUEST) return false;
-  return true;
+  } else if (secondary & (PROC2_UNRESTRICTED_GUEST | PROC2_MODE_BASED_EXECUTE | PROC2_PML)) return false;
+  if (secondary & PROC2_PML && !goodPage(F.PML_ADDRESS)) return false;
+  if (secondary & PROC2_VM_FUNCTIONS && !functionControlsGood(secondary)) return false;
+  if (secondary & PROC2_VMCS_SHADOWING && !(goodPage(F.VMREAD_BITMAP) && goodPage(F.VMWRITE_BITMAP))) return false;
+  if (secondary & PROC2_VIRTUALIZATION_EXCEPTION && !goodPage(F.VIRTUALIZATION_EXCEPTION_ADDRESS)) return false;
+  return !(secondary & PROC2_TSC_SCALING) || (V[F.TSC_MULTIPLIER] | V[F.TSC_MULTIPLIER + 1]) !== 0;
+}
+
+/** VM-function controls: only what MSR 491h allows; EPTP switching needs EPT and a list. */
+function functionControlsGood(secondary: number): boolean {
+  const functions = V[F.FUNCTION_CONTROLS];
+  if (functions & ~functionsAllowed() || V[F.FUNCTION_CONTROLS + 1] !== 0) return false;
+  return !(functions & FUNCTION_EPTP_SWITCHING) || ((secondary & PROC2_EPT) !== 0 && goodPage(F.EPTP_LIST_ADDRESS));
 }
 
 /** VM-exit control fields (27.2.1.2). */
@@ -117,8 +129,8 @@ function injectionGood(info: number): boolean {
   if (((info & INFO_HAS_ERROR) !== 0) !== takesError) return false;
   if (info & INFO_HAS_ERROR && V[F.ENTRY_EXCEPTION_ERROR] >>> 16) return false;
   if (type >= TYPE_SOFTWARE_INTERRUPT && type !== TYPE_OTHER) {
-    const length = V[F.ENTRY_INSTRUCTION_LENGTH] >>> 0;
-    if (length < 1 || length > 15) return false;
+    // MSR 485h bit 30: the length may be 0.
+    if (V[F.ENTRY_INSTRUCTION_LENGTH] >>> 0 > 15) return false;
   }
   return true;
 }

@@ -10,12 +10,12 @@ import {
 } from '../cpu/state';
 import { V } from './vmcs';
 import * as F from './fields';
-import { cr0FixedBitsGood, cr4FixedBitsGood, VMCS_REVISION, withinPhysicalWidth } from './capabilities';
+import { cr0FixedBitsGood, cr4FixedBitsGood, SHADOW_INDICATOR, VMCS_REVISION, withinPhysicalWidth } from './capabilities';
 import { secondaryControls } from './entry-checks-controls';
 import { canonicalField, eferGood, patGood } from './entry-checks-host';
 import {
   BLOCKING_BY_MOV_SS, BLOCKING_BY_NMI, BLOCKING_BY_SMI, BLOCKING_BY_STI, ENTRY_IA32E_GUEST, ENTRY_LOAD_DEBUG, ENTRY_LOAD_EFER,
-  ENTRY_LOAD_PAT, PIN_VIRTUAL_NMIS, PROC2_EPT, PROC2_UNRESTRICTED_GUEST, TYPE_EXTERNAL, TYPE_HARDWARE_EXCEPTION, TYPE_NMI, TYPE_OTHER,
+  ENTRY_LOAD_PAT, PIN_VIRTUAL_NMIS, PROC2_EPT, PROC2_UNRESTRICTED_GUEST, TYPE_EXTERNAL, TYPE_HARDWARE_EXCEPTION, TYPE_NMI, TYPE_OTHER, PROC2_VMCS_SHADOWING,
 } from './controls';
 import { CURRENT_VMCS } from './state';
 
@@ -190,8 +190,9 @@ export function linkPointerGood(): boolean {
   if ((lo & hi) === -1) return true;
   if (lo & 0xfff || !withinPhysicalWidth(hi)) return false;
   if (lo === R[CURRENT_VMCS] && hi === R[CURRENT_VMCS + 1]) return false;
-  // Without VMCS shadowing bit 31 of the revision must be 0, so the whole word is compared.
-  return physRead32(physicalAddress(lo, hi)) === VMCS_REVISION;
+  // The shadow indicator is as the control says.
+  const indicator = secondaryControls() & PROC2_VMCS_SHADOWING ? SHADOW_INDICATOR : 0;
+  return physRead32(physicalAddress(lo, hi)) === (VMCS_REVISION | indicator);
 }
 
 /** Reserved bits of a present PDPTE in PAE paging: 2:1, 8:5 and the bits above MAXPHYADDR (SDM 3A table 4-8). */

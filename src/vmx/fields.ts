@@ -12,9 +12,10 @@
 /** Words of a decoded VMCS: the 4 KiB region. */
 export const VMCS_WORDS = 1024;
 
-/** What brings a field; '' = always there. The names are those of `vmxFeature` in capabilities.ts. */
+/** What brings a field; '' = always there. capabilities.ts says which are offered. */
 export type FieldFeature =
-  | '' | 'secondary' | 'vpid' | 'ept' | 'tprShadow' | 'apicAccesses' | 'msrBitmaps' | 'pat' | 'efer' | 'preemptionTimer' | 'interruptDelivery' | 'postedInterrupts';
+  | '' | 'secondary' | 'vpid' | 'ept' | 'tprShadow' | 'apicAccesses' | 'msrBitmaps' | 'pat' | 'efer' | 'preemptionTimer' | 'interruptDelivery'
+  | 'virtualizationException' | 'pml' | 'vmFunctions' | 'vmcsShadowing' | 'tscScaling' | 'pauseLoop' | 'postedInterrupts';
 
 export interface VmcsField {
   encoding: number;
@@ -62,6 +63,7 @@ export const REGION_GUEST = 3;
 // --- 16-bit control ---
 export const VPID = field(0x0000, 'virtual-processor identifier', 'vpid');
 export const POSTED_INTERRUPT_VECTOR = field(0x0002, 'posted-interrupt notification vector', 'postedInterrupts');
+export const EPTP_INDEX = field(0x0004, 'EPTP index', 'virtualizationException');
 // --- 16-bit guest ---
 export const GUEST_ES_SELECTOR = field(0x0800, 'guest ES selector');
 field(0x0802, 'guest CS selector');
@@ -73,6 +75,7 @@ field(0x080c, 'guest LDTR selector');
 field(0x080e, 'guest TR selector');
 /** RVI 7:0, SVI 15:8. */
 export const GUEST_INTERRUPT_STATUS = field(0x0810, 'guest interrupt status', 'interruptDelivery');
+export const PML_INDEX = field(0x0812, 'PML index', 'pml');
 // --- 16-bit host ---
 export const HOST_ES_SELECTOR = field(0x0c00, 'host ES selector');
 export const HOST_CS_SELECTOR = field(0x0c02, 'host CS selector');
@@ -89,15 +92,22 @@ export const EXIT_MSR_STORE_ADDRESS = field(0x2006, 'VM-exit MSR-store address')
 export const EXIT_MSR_LOAD_ADDRESS = field(0x2008, 'VM-exit MSR-load address');
 export const ENTRY_MSR_LOAD_ADDRESS = field(0x200a, 'VM-entry MSR-load address');
 export const EXECUTIVE_VMCS = field(0x200c, 'executive-VMCS pointer');
+export const PML_ADDRESS = field(0x200e, 'PML address', 'pml');
 export const TSC_OFFSET = field(0x2010, 'TSC offset');
 export const VIRTUAL_APIC_ADDRESS = field(0x2012, 'virtual-APIC address', 'tprShadow');
 export const APIC_ACCESS_ADDRESS = field(0x2014, 'APIC-access address', 'apicAccesses');
 export const POSTED_INTERRUPT_DESCRIPTOR = field(0x2016, 'posted-interrupt descriptor address', 'postedInterrupts');
+export const FUNCTION_CONTROLS = field(0x2018, 'VM-function controls', 'vmFunctions');
 export const EPT_POINTER = field(0x201a, 'EPT pointer', 'ept');
 export const EOI_EXIT_BITMAP0 = field(0x201c, 'EOI-exit bitmap 0', 'interruptDelivery');
 field(0x201e, 'EOI-exit bitmap 1', 'interruptDelivery');
 field(0x2020, 'EOI-exit bitmap 2', 'interruptDelivery');
 field(0x2022, 'EOI-exit bitmap 3', 'interruptDelivery');
+export const EPTP_LIST_ADDRESS = field(0x2024, 'EPTP-list address', 'vmFunctions');
+export const VMREAD_BITMAP = field(0x2026, 'VMREAD-bitmap address', 'vmcsShadowing');
+export const VMWRITE_BITMAP = field(0x2028, 'VMWRITE-bitmap address', 'vmcsShadowing');
+export const VIRTUALIZATION_EXCEPTION_ADDRESS = field(0x202a, 'virtualization-exception information address', 'virtualizationException');
+export const TSC_MULTIPLIER = field(0x2032, 'TSC multiplier', 'tscScaling');
 // --- 64-bit information ---
 export const GUEST_PHYSICAL_ADDRESS = field(0x2400, 'guest-physical address', 'ept');
 // --- 64-bit guest ---
@@ -129,6 +139,8 @@ export const ENTRY_EXCEPTION_ERROR = field(0x4018, 'VM-entry exception error cod
 export const ENTRY_INSTRUCTION_LENGTH = field(0x401a, 'VM-entry instruction length');
 export const TPR_THRESHOLD = field(0x401c, 'TPR threshold', 'tprShadow');
 export const SECONDARY_CONTROLS = field(0x401e, 'secondary processor-based VM-execution controls', 'secondary');
+export const PLE_GAP = field(0x4020, 'PLE_Gap', 'pauseLoop');
+export const PLE_WINDOW = field(0x4022, 'PLE_Window', 'pauseLoop');
 // --- 32-bit information ---
 export const INSTRUCTION_ERROR = field(0x4400, 'VM-instruction error');
 export const EXIT_REASON = field(0x4402, 'exit reason');

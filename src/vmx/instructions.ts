@@ -2,17 +2,18 @@
  * The VMX instructions (SDM 3C chapter 31), each with its checks in the order of the SDM: #UD, VM exit in non-root operation, #GP for
  * privilege, faults of the memory operand, then VMfail.
  *
- * Left out: the dual-monitor treatment of SMM, VM functions (VMFUNC is #UD).
+ * Left out: the dual-monitor treatment of SMM.
  */
 import {
-  R, CODE64, CPL, CR0, CR0_PE, CR4, CR4_VMXE, EFLAGS, F_CF, F_VM, F_ZF, FEATURE_CONTROL, LA, LMA, MEMHI, SIG_INIT, SIGNALS, VMX_MODE,
+  R, CODE64, CPL, CR0, CR0_PE, CR4, CR4_VMXE, EFLAGS, F_CF, F_VM, F_ZF, FEATURE_CONTROL, LA, LMA, MEMHI, RAX, RCX, SIG_INIT, SIGNALS, VMX_MODE,
   VMX_NON_ROOT, VMX_OFF, VMX_ROOT,
 } from '../cpu/state';
 import { endSliceNow } from '../cpu/clock';
 import { raiseGp, raiseUd } from '../cpu/fault';
 import { setStatusFlags } from '../cpu/flags';
 import { load64, store64 } from '../cpu/mmu/access';
-import { a20Enabled } from '../cpu/mmu/physical';
+import { a20Enabled, physRead32, physRead64, physWrite32, physicalAddress } from '../cpu/mmu/physical';
+import { updateMode } from '../cpu/modes';
 import {
   inveptAll, inveptSingle, invvpidAddress, invvpidAll, invvpidSingle, invvpidSingleRetainingGlobals,
 } from '../cpu/mmu/tlb';
@@ -23,24 +24,28 @@ import type { Handler } from '../cpu/record';
 import { FIELD_DIRTY, V, clearVmcs, makeVmcsCurrent, regionRevision, releaseVmcs } from './vmcs';
 import * as F from './fields';
 import {
-  cr0FixedBitsGood, cr4FixedBitsGood, eptOffered, FIELD_WORD, prepareVmx, VMCS_REVISION, withinPhysicalWidth,
+  cr0FixedBitsGood, cr4FixedBitsGood, eptOffered, FIELD_WORD, prepareVmx, SHADOW_INDICATOR, VMCS_REVISION, withinPhysicalWidth,
 } from './capabilities';
-import { PROC_INTERRUPT_WINDOW, PROC_NMI_WINDOW } from './controls';
+import {
+  FUNCTION_EPTP_SWITCHING, PROC_INTERRUPT_WINDOW, PROC_NMI_WINDOW, virtualizationExceptions, vmcsShadowing, vmFunctionsEnabled,
+} from './controls';
 import { enterGuest } from './entry';
 import { eptPointerGood } from './entry-checks-controls';
 import { exitForInstruction } from './exit';
 import {
-  EXIT_REASON_INVEPT, EXIT_REASON_INVVPID, EXIT_REASON_VMCALL, EXIT_REASON_VMCLEAR, EXIT_REASON_VMLAUNCH, EXIT_REASON_VMPTRLD,
+  EXIT_REASON_INVEPT, EXIT_REASON_INVVPID, EXIT_REASON_VMCALL, EXIT_REASON_VMCLEAR, EXIT_REASON_VMFUNC, EXIT_REASON_VMLAUNCH, EXIT_REASON_VMPTRLD,
   EXIT_REASON_VMPTRST, EXIT_REASON_VMREAD, EXIT_REASON_VMRESUME, EXIT_REASON_VMWRITE, EXIT_REASON_VMXOFF, EXIT_REASON_VMXON,
 } from './exit-reasons';
 import { DISPLACEMENT, invalidationInformation, memoryInformation, vmreadInformation } from './instruction-info';
 import { CURRENT_VALID, CURRENT_VMCS, DIRTY, DIRTY_CONTROLS, VMXON_POINTER } from './state';
+import { bitmapBit } from './intercepts';
+import { activateGuestTranslation } from './translation';
 import { interruptShadow } from './windows';
 
 // VM-instruction errors (SDM 3C 31.4).
 const ERROR_VMCALL_IN_ROOT = 1, ERROR_VMCLEAR_ADDRESS = 2, ERROR_VMCLEAR_VMXON_POINTER = 3, ERROR_VMLAUNCH_NOT_CLEAR = 4;
 const ERROR_VMRESUME_NOT_LAUNCHED = 5, ERROR_VMPTRLD_ADDRESS = 9, ERROR_VMPTRLD_VMXON_POINTER = 10, ERROR_VMPTRLD_REVISION = 11;
-const ERROR_UNSUPPORTED_FIELD = 12, ERROR_READ_ONLY_FIELD = 13, ERROR_VMXON_IN_ROOT = 15, ERROR_ENTRY_MOV_SS = 26, ERROR_INVALIDATION_OPERAND = 28;
+const ERROR_UNSUPPORTED_FIELD = 12, ERROR_VMXON_IN_ROOT = 15, ERROR_ENTRY_MOV_SS = 26, ERROR_INVALIDATION_OPERAND = 28;
 
 const FEATURE_CONTROL_LOCK = 1, FEATURE_CONTROL_VMXON = 4;
 const SHADOW_MOV_SS = 2;
@@ -177,7 +182,7 @@ function vmptrld(p: number): void {
   const lo = pointer[0], hi = pointer[1];
   if (!goodRegionAddress(lo, hi)) vmFail(ERROR_VMPTRLD_ADDRESS);
   else if (isVmxonPointer(lo, hi)) vmFail(ERROR_VMPTRLD_VMXON_POINTER);
-  else if (regionRevision(lo, hi) !== VMCS_REVISION) vmFail(ERROR_VMPTRLD_REVISION);
+  else if ((regionRevision(lo, hi) & ~SHADOW_INDICATOR) !== VMCS_REVISION) vmFail(ERROR_VMPTRLD_REVISION);
   else {
     makeVmcsCurrent(lo, hi);
     vmSucceed();
@@ -211,14 +216,32 @@ function isWide(encoding: number): boolean {
   return (encoding & 0x2001) === 0x2000;
 }
 
+/** VMREAD or VMWRITE in a guest works on the shadow VMCS (SDM 3C 25.10): the control is on, and the bitmap has a 0 for the encoding. */
+function reachesShadow(p: number, bitmapWord: number): boolean {
+  if (!vmcsShadowing()) return false;
+  const n = 2 * recReg(p), encoding = R[n];
+  return encoding >>> 15 === 0 && (R[CODE64] === 0 || R[n + 1] === 0) && !bitmapBit(bitmapWord, 0, encoding);
+}
+
+/** No VMCS to work on: none is current, or the guest's has no shadow. */
+function lacksVmcs(shadow: boolean): boolean {
+  return shadow ? (V[F.VMCS_LINK_POINTER] & V[F.VMCS_LINK_POINTER + 1]) === -1 : R[CURRENT_VALID] === 0;
+}
+
+/** Physical address of a word of the shadow VMCS, which is never current and so complete in memory. */
+function shadowWordAddress(word: number): number {
+  return physicalAddress(V[F.VMCS_LINK_POINTER], V[F.VMCS_LINK_POINTER + 1]) + 4 * word;
+}
+
 function vmread(p: number): void {
   requireVmxOperation();
-  if (R[VMX_MODE] === VMX_NON_ROOT) {
+  const shadow = R[VMX_MODE] === VMX_NON_ROOT;
+  if (shadow && !reachesShadow(p, F.VMREAD_BITMAP)) {
     exitsToHost(p, EXIT_REASON_VMREAD, vmreadInformation(p));
     return;
   }
   requirePrivilege();
-  if (R[CURRENT_VALID] === 0) {
+  if (lacksVmcs(shadow)) {
     vmFailInvalid();
     return;
   }
@@ -228,19 +251,23 @@ function vmread(p: number): void {
     vmFail(ERROR_UNSUPPORTED_FIELD);
     return;
   }
-  if (R[CODE64] !== 0) writeRm64(p, V[word], isWide(R[2 * n]) ? V[word + 1] : 0);
-  else writeRm32(p, V[word]);
+  const lo = shadow ? physRead32(shadowWordAddress(word)) : V[word];
+  if (R[CODE64] === 0) writeRm32(p, lo);
+  else if (!isWide(R[2 * n])) writeRm64(p, lo, 0);
+  else writeRm64(p, lo, shadow ? physRead32(shadowWordAddress(word + 1)) : V[word + 1]);
   vmSucceed();
 }
 
+/** MSR 485h bit 29: exit-information fields can be written too. */
 function vmwrite(p: number): void {
   requireVmxOperation();
-  if (R[VMX_MODE] === VMX_NON_ROOT) {
+  const shadow = R[VMX_MODE] === VMX_NON_ROOT;
+  if (shadow && !reachesShadow(p, F.VMWRITE_BITMAP)) {
     exitsToHost(p, EXIT_REASON_VMWRITE, vmreadInformation(p));
     return;
   }
   requirePrivilege();
-  if (R[CURRENT_VALID] === 0) {
+  if (lacksVmcs(shadow)) {
     vmFailInvalid();
     return;
   }
@@ -252,16 +279,17 @@ function vmwrite(p: number): void {
   const n = recReg(p), encoding = R[2 * n];
   const word = fieldOfRegister(n);
   if (word < 0) vmFail(ERROR_UNSUPPORTED_FIELD);
-  // MSR 485h bit 29 is 0: exit-information fields (type 1) cannot be written.
-  else if ((encoding & 0xc00) === 0x400) vmFail(ERROR_READ_ONLY_FIELD);
   else {
-    writeField(word, encoding, lo, hi);
+    const value = (encoding & 0x6000) === 0 ? lo & 0xffff : lo;
+    if (shadow) {
+      physWrite32(shadowWordAddress(word), value);
+      if (isWide(encoding)) physWrite32(shadowWordAddress(word + 1), hi);
+    } else writeField(word, encoding, value, hi);
     vmSucceed();
   }
 }
 
-function writeField(word: number, encoding: number, lo: number, hi: number): void {
-  const value = (encoding & 0x6000) === 0 ? lo & 0xffff : lo;
+function writeField(word: number, encoding: number, value: number, hi: number): void {
   const wide = isWide(encoding);
   const changed = V[word] ^ value;
   if (changed === 0 && (!wide || V[word + 1] === hi)) return;
@@ -281,7 +309,7 @@ function enter(p: number, reason: number): void {
     return;
   }
   requirePrivilege();
-  if (R[CURRENT_VALID] === 0) {
+  if (R[CURRENT_VALID] === 0 || V[F.REGION_REVISION] & SHADOW_INDICATOR) {
     vmFailInvalid();
     return;
   }
@@ -366,9 +394,28 @@ function invvpid(p: number): void {
   vmSucceed();
 }
 
-/** VMFUNC: the control that enables it is not offered. */
-function vmfunc(): void {
-  raiseUd();
+// --- VM functions (26.5.5) ---
+
+const EPTP_LIST_ENTRIES = 512;
+
+/** EPTP switching: false if entry `index` of the list is not an EPT pointer that VM entry would accept. */
+function switchEptp(index: number): boolean {
+  if (index >= EPTP_LIST_ENTRIES) return false;
+  const lo = physRead64(physicalAddress(V[F.EPTP_LIST_ADDRESS], V[F.EPTP_LIST_ADDRESS + 1]) + 8 * index), hi = R[MEMHI];
+  if (!eptPointerGood(lo, hi)) return false;
+  V[F.EPT_POINTER] = lo;
+  V[F.EPT_POINTER + 1] = hi;
+  if (virtualizationExceptions()) V[F.EPTP_INDEX] = index;
+  activateGuestTranslation();
+  updateMode();
+  return true;
+}
+
+/** VMFUNC works at any privilege, in guests only. */
+function vmfunc(p: number): void {
+  if (R[VMX_MODE] !== VMX_NON_ROOT || !vmFunctionsEnabled()) raiseUd();
+  const switching = R[RAX] === 0 && (V[F.FUNCTION_CONTROLS] & FUNCTION_EPTP_SWITCHING) !== 0;
+  if (!switching || !switchEptp(R[RCX] >>> 0)) exitForInstruction(p, EXIT_REASON_VMFUNC, 0, 0, 0);
 }
 
 /** Handlers by the keys of opcodes/vmx.ts. All of them end their block. */

@@ -6,7 +6,7 @@
  * Left out: the exits of features this CPU does not have (RDRAND, XSAVES, ENCLS, PCONFIG, ...).
  */
 import {
-  R, ACTIVITY, CR0, CR0_EM, CR0_MP, CR0_PE, CR0_TS, CR3, CR4, CURP, F_RF, INHIBIT, INHIBIT_AT, LA, NMI_BLOCKED, PENDING_DB, RAX,
+  R, ACTIVITY, CPL, CR0, CR0_EM, CR0_MP, CR0_PE, CR0_TS, CR3, CR4, CURP, F_RF, INHIBIT, INHIBIT_AT, LA, NMI_BLOCKED, PENDING_DB, RAX,
   RF64, SIG_INIT, SIG_NMI, SIG_SIPI, SIGNALS, X_DB, X_DF, X_PF,
 } from '../cpu/state';
 import { clockNow } from '../cpu/clock';
@@ -24,22 +24,22 @@ import { currentGuest } from '../observe/guests';
 import { V } from './vmcs';
 import * as F from './fields';
 import {
-  descriptorTableExiting, externalInterruptExiting, EXIT_ACKNOWLEDGE_INTERRUPT, INFO_HAS_ERROR, INFO_VALID, msrBitmaps, nmiExiting,
+  descriptorTableExiting, externalInterruptExiting, EXIT_ACKNOWLEDGE_INTERRUPT, INFO_HAS_ERROR, INFO_VALID, msrBitmaps, nmiExiting, pauseLoopExiting,
   PROC_CR3_LOAD, PROC_CR3_STORE, PROC_CR8_LOAD, PROC_CR8_STORE, PROC_HLT, PROC_INVLPG, PROC_IO_BITMAPS, PROC_MONITOR, PROC_MOV_DR,
   PROC_MWAIT, PROC_PAUSE, PROC_RDPMC, PROC_RDTSC, PROC_UNCONDITIONAL_IO, PROC2_WBINVD, postedInterrupts, TYPE_EXTERNAL, TYPE_HARDWARE_EXCEPTION, TYPE_NMI,
   TYPE_SOFTWARE_INTERRUPT, tprShadow,
 } from './controls';
 import { exitAtBoundary, exitForInstruction, rewindRipBy, vmExit, withNmiUnblocking } from './exit';
 import {
-  EXIT_REASON_APIC_ACCESS, EXIT_REASON_CR_ACCESS, EXIT_REASON_EPT_VIOLATION, EXIT_REASON_EXCEPTION_NMI, EXIT_REASON_EXTERNAL_INTERRUPT,
-  EXIT_REASON_GDTR_IDTR, EXIT_REASON_HLT, EXIT_REASON_INIT, EXIT_REASON_INVLPG, EXIT_REASON_IO, EXIT_REASON_MONITOR, EXIT_REASON_MOV_DR,
-  EXIT_REASON_MWAIT, EXIT_REASON_PAUSE, EXIT_REASON_RDMSR, EXIT_REASON_RDPMC, EXIT_REASON_RDTSC, EXIT_REASON_RDTSCP, EXIT_REASON_RSM,
+  EXIT_REASON_APIC_ACCESS, EXIT_REASON_CR_ACCESS, EXIT_REASON_EPT_MISCONFIG, EXIT_REASON_EPT_VIOLATION, EXIT_REASON_EXCEPTION_NMI, EXIT_REASON_EXTERNAL_INTERRUPT,
+  EXIT_REASON_GDTR_IDTR, EXIT_REASON_HLT, EXIT_REASON_INIT, EXIT_REASON_INVLPG, EXIT_REASON_INVPCID, EXIT_REASON_IO, EXIT_REASON_MONITOR, EXIT_REASON_MOV_DR,
+  EXIT_REASON_MWAIT, EXIT_REASON_PAUSE, EXIT_REASON_PML_FULL, EXIT_REASON_RDMSR, EXIT_REASON_RDPMC, EXIT_REASON_RDTSC, EXIT_REASON_RDTSCP, EXIT_REASON_RSM,
   EXIT_REASON_SIPI, EXIT_REASON_TASK_SWITCH, EXIT_REASON_TRIPLE_FAULT, EXIT_REASON_WBINVD, EXIT_REASON_WRMSR,
 } from './exit-reasons';
-import { DISPLACEMENT, gdtrIdtrInformation, ldtrTrInformation, stringIoInformation } from './instruction-info';
+import { DISPLACEMENT, gdtrIdtrInformation, invalidationInformation, ldtrTrInformation, stringIoInformation } from './instruction-info';
 import { APIC_ACCESS_DELIVERY, APIC_ACCESS_PHYSICAL, APIC_ACCESS_PHYSICAL_DELIVERY, readShadowedTpr, writeShadowedTpr } from './apic-virtualization';
 import {
-  PROC, PROC2, DELIVERY_ERROR, DELIVERY_FLAGS, DELIVERY_INFO, DELIVERY_LENGTH, PENDING_GUEST_PHYSICAL, PENDING_HAS_LINEAR, PENDING_LENGTH, PENDING_LINEAR,
+  PROC, PROC2, DELIVERY_ERROR, DELIVERY_FLAGS, DELIVERY_INFO, DELIVERY_LENGTH, PAUSE_AT, PAUSE_LOOP_FROM, PENDING_GUEST_PHYSICAL, PENDING_HAS_LINEAR, PENDING_LENGTH, PENDING_LINEAR,
   PENDING_QUALIFICATION, PENDING_REASON, PENDING_SHADOW,
 } from './state';
 import { processPostedInterrupts } from './virtual-interrupts';
@@ -59,7 +59,6 @@ function simpleExits(reason: number): boolean {
     case EXIT_REASON_RDTSC: case EXIT_REASON_RDTSCP: return (proc & PROC_RDTSC) !== 0;
     case EXIT_REASON_MWAIT: return (proc & PROC_MWAIT) !== 0;
     case EXIT_REASON_MONITOR: return (proc & PROC_MONITOR) !== 0;
-    case EXIT_REASON_PAUSE: return (proc & PROC_PAUSE) !== 0;
     case EXIT_REASON_WBINVD: return (R[PROC2] & PROC2_WBINVD) !== 0;
     // RSM is #UD outside system-management mode, in a guest too.
     case EXIT_REASON_RSM: return false;
@@ -76,8 +75,27 @@ export function interceptInvlpg(linearLo: number, linearHi: number, p: number): 
   return (R[PROC] & PROC_INVLPG) !== 0 && exitForInstruction(p, EXIT_REASON_INVLPG, linearLo, linearHi, 0);
 }
 
+export function interceptInvpcid(p: number): boolean {
+  if ((R[PROC] & PROC_INVLPG) === 0) return false;
+  const info = invalidationInformation(p);
+  return exitForInstruction(p, EXIT_REASON_INVPCID, DISPLACEMENT[0], DISPLACEMENT[1], info);
+}
+
+/** PAUSE: exits by its control, or in ring 0 when it has been executed in a loop for too long (26.1.3). */
+export function interceptPause(p: number): boolean {
+  if (R[PROC] & PROC_PAUSE) return exitForInstruction(p, EXIT_REASON_PAUSE, 0, 0, 0);
+  if (!pauseLoopExiting() || R[CPL] !== 0) return false;
+  const now = clockNow(), previous = RF64[PAUSE_AT >> 1];
+  RF64[PAUSE_AT >> 1] = now;
+  if (now - previous > V[F.PLE_GAP] >>> 0) {
+    RF64[PAUSE_LOOP_FROM >> 1] = now;
+    return false;
+  }
+  return now - RF64[PAUSE_LOOP_FROM >> 1] > V[F.PLE_WINDOW] >>> 0 && exitForInstruction(p, EXIT_REASON_PAUSE, 0, 0, 0);
+}
+
 /** A bit of a bitmap in memory whose page address is the field at `word`. */
-function bitmapBit(word: number, byteOffset: number, bit: number): boolean {
+export function bitmapBit(word: number, byteOffset: number, bit: number): boolean {
   const base = physicalAddress(V[word], V[word + 1]);
   return ((physRead8(base + byteOffset + (bit >>> 3)) >> (bit & 7)) & 1) !== 0;
 }
@@ -379,8 +397,8 @@ function recordPending(reason: number, qualificationLo: number): void {
   R[PENDING_QUALIFICATION] = qualificationLo;
   R[PENDING_LENGTH] = p === 0 ? 0 : recLength(p);
   R[PENDING_SHADOW] = interruptShadow();
-  // NMI unblocking is defined for EPT violations that are not due to event delivery.
-  if (reason === EXIT_REASON_EPT_VIOLATION && R[DELIVERY_INFO] >= 0 && iretJustUnblockedNmi(false)) R[PENDING_QUALIFICATION] |= 0x1000;
+  // NMI unblocking is defined for EPT violations and full logs that are not due to event delivery.
+  if ((reason === EXIT_REASON_EPT_VIOLATION || reason === EXIT_REASON_PML_FULL) && R[DELIVERY_INFO] >= 0 && iretJustUnblockedNmi(false)) R[PENDING_QUALIFICATION] |= 0x1000;
 }
 
 /** An EPT violation or misconfiguration is about to abandon the instruction. Qualification bit 7 says whether the linear address is meant. */
@@ -393,6 +411,12 @@ export function setPendingEptExit(
   R[PENDING_LINEAR + 1] = linearHi;
   R[PENDING_GUEST_PHYSICAL] = guestPhysicalLo;
   R[PENDING_GUEST_PHYSICAL + 1] = guestPhysicalHi;
+}
+
+/** A write that has to be logged finds the page-modification log full and is about to abandon the instruction. */
+export function setPendingPmlExit(): void {
+  recordPending(EXIT_REASON_PML_FULL, 0);
+  R[PENDING_HAS_LINEAR] = 0;
 }
 
 /** An access to the APIC-access page is about to abandon the instruction; `accessType` is that of an access outside event delivery. */
@@ -412,7 +436,7 @@ export function performPendingExit(): void {
     V[F.GUEST_LINEAR_ADDRESS] = R[PENDING_LINEAR];
     V[F.GUEST_LINEAR_ADDRESS + 1] = R[PENDING_LINEAR + 1];
   }
-  if (reason !== EXIT_REASON_APIC_ACCESS) {
+  if (reason === EXIT_REASON_EPT_VIOLATION || reason === EXIT_REASON_EPT_MISCONFIG) {
     V[F.GUEST_PHYSICAL_ADDRESS] = R[PENDING_GUEST_PHYSICAL];
     V[F.GUEST_PHYSICAL_ADDRESS + 1] = R[PENDING_GUEST_PHYSICAL + 1];
   }

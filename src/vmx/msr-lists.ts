@@ -1,13 +1,15 @@
 /**
  * The MSR lists of VM entry and VM exit (SDM 3C 27.4, 28.4, 28.6): entries of 16 bytes: MSR index, reserved dword, value.
  */
-import { R, APIC_BASE } from '../cpu/state';
+import { R, APIC_BASE, MEMHI } from '../cpu/state';
+import { readTsc } from '../cpu/clock';
 import { physRead32, physWrite32, physicalAddress } from '../cpu/mmu/physical';
 import { msrValue, readMsr, writeMsr } from '../cpu/msr';
 import { V } from './vmcs';
 import * as F from './fields';
 
 const MSR_FS_BASE = 0xc0000100 | 0, MSR_GS_BASE = 0xc0000101 | 0;
+const MSR_TSC = 0x10;
 const MSR_UCODE_WRITE = 0x79, MSR_UCODE_REVISION = 0x8b, MSR_SMBASE = 0x9e;
 const ENTRY_BYTES = 16;
 /** More entries than IA32_VMX_MISC recommends are not processed: the first beyond them cannot be loaded or stored. */
@@ -28,6 +30,8 @@ export function storeMsrList(): boolean {
     const entry = base + n * ENTRY_BYTES;
     const index = physRead32(entry);
     if (n === LONGEST_LIST || physRead32(entry + 4) !== 0 || isX2apicRegister(index) || index === MSR_SMBASE || !readMsr(index)) return false;
+    // TSC offsetting and scaling are for the guest's instructions only.
+    if (index === MSR_TSC) msrValue.set([readTsc(), R[MEMHI]]);
     physWrite32(entry + 8, msrValue[0]);
     physWrite32(entry + 12, msrValue[1]);
   }

@@ -65,3 +65,6 @@ export const APIC_EXIT_QUALIFICATION = VMX_STATE + 40;
 export const VIRTUAL_INTERRUPT_RECOGNIZED = VMX_STATE + 41;
 /** RFLAGS image of the event in DELIVERY_INFO. */
 export const DELIVERY_FLAGS = VMX_STATE + 34;
+/** Clock value of the last PAUSE in ring 0 since VM entry (-Infinity: none), and of the one that began the loop it is in; RF64 index: word >> 1. */
+export const PAUSE_AT = VMX_STATE + 36;
+export const PAUSE_LOOP_FROM = VMX_STATE + 38;

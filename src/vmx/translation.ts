@@ -7,13 +7,15 @@ import { disableEpt, ep4taOf, setApicAccessPage, setEptp } from '../cpu/mmu/ept'
 import { activateContext } from '../cpu/mmu/tlb';
 import { V } from './vmcs';
 import * as F from './fields';
-import { eptEnabled, virtualizeApicAccesses, vpidEnabled } from './controls';
+import {
+  eptEnabled, modeBasedExecuteControl, pageModificationLogging, virtualizationExceptions, virtualizeApicAccesses, vpidEnabled,
+} from './controls';
 
 /** Translation of the guest of the current VMCS, by the controls in force. */
 export function activateGuestTranslation(): void {
   let ep4ta = -1;
   if (eptEnabled()) {
-    setEptp(V[F.EPT_POINTER], V[F.EPT_POINTER + 1]);
+    setEptp(V[F.EPT_POINTER], V[F.EPT_POINTER + 1], pageModificationLogging(), virtualizationExceptions(), modeBasedExecuteControl());
     ep4ta = ep4taOf(V[F.EPT_POINTER], V[F.EPT_POINTER + 1]);
   } else disableEpt();
   const page = (V[F.APIC_ACCESS_ADDRESS] >>> 12) | (V[F.APIC_ACCESS_ADDRESS + 1] << 20);

@@ -12,14 +12,15 @@ import { V } from './vmcs';
 import * as F from './fields';
 import { PREEMPTION_TIMER_SHIFT } from './capabilities';
 import {
-  interruptWindowExiting, monitorTrapFlag, nmiExiting, nmiWindowExiting, preemptionTimerActive, tprShadow, tscOffsetting, virtualInterruptDelivery, virtualNmis,
+  interruptWindowExiting, monitorTrapFlag, nmiExiting, nmiWindowExiting, preemptionTimerActive, tprShadow, tscOffsetting, tscScaling,
+  virtualInterruptDelivery, virtualNmis,
 } from './controls';
 import {
   EXIT_REASON_INTERRUPT_WINDOW, EXIT_REASON_MTF, EXIT_REASON_NMI_WINDOW, EXIT_REASON_PREEMPTION_TIMER, EXIT_REASON_TPR_BELOW_THRESHOLD,
 } from './exit-reasons';
 import { exitAtBoundary } from './exit';
 import {
-  APIC_EXIT_QUALIFICATION, APIC_EXIT_REASON, ENTERED_AT, IRET_UNBLOCKED_AT, MTF_PENDING, TIMER_DEADLINE, VIRTUAL_INTERRUPT_RECOGNIZED, VIRTUAL_NMI_BLOCKED,
+  APIC_EXIT_QUALIFICATION, APIC_EXIT_REASON, ENTERED_AT, IRET_UNBLOCKED_AT, MTF_PENDING, PAUSE_AT, TIMER_DEADLINE, VIRTUAL_INTERRUPT_RECOGNIZED, VIRTUAL_NMI_BLOCKED,
 } from './state';
 import { deliverVirtualInterrupt, isVirtualTprBelowThreshold } from './virtual-interrupts';
 
@@ -42,13 +43,41 @@ export function setInterruptShadow(kind: number): void {
 
 // --- Time ---
 
-/** IA32_TIME_STAMP_COUNTER as the guest reads it (TSC offsetting applied): low word; high word in R[MEMHI]. Outside non-root operation the plain TSC. */
+/** IA32_TIME_STAMP_COUNTER as the guest's RDTSC, RDTSCP and RDMSR read it (TSC scaling and offsetting applied): low word; high word in R[MEMHI]. Outside non-root operation the plain TSC. */
 export function tscWordsForGuest(): number {
-  const lo = readTsc();
+  let lo = readTsc();
   if (R[VMX_MODE] !== VMX_NON_ROOT || !tscOffsetting()) return lo;
+  if (tscScaling()) lo = scaleTsc(lo, R[MEMHI]);
   const sum = (lo >>> 0) + (V[F.TSC_OFFSET] >>> 0);
   R[MEMHI] = R[MEMHI] + V[F.TSC_OFFSET + 1] + (sum >= TWO_32 ? 1 : 0);
   return sum | 0;
+}
+
+/** Units of the TSC multiplier: 2^-48. */
+const MULTIPLIER_ONE_HIGH = 1 << 16;
+
+/** The TSC times the TSC multiplier, from bit 48 of the product: low word, high word in R[MEMHI]. Multiplied in 16-bit digits. */
+function scaleTsc(lo: number, hi: number): number {
+  const multiplierLo = V[F.TSC_MULTIPLIER], multiplierHi = V[F.TSC_MULTIPLIER + 1];
+  if (multiplierLo === 0 && multiplierHi === MULTIPLIER_ONE_HIGH) return lo;
+  let carry = 0, scaledLo = 0, scaledHi = 0;
+  for (let digit = 0; digit < 7; digit++) {
+    let sum = carry;
+    for (let i = Math.max(0, digit - 3); i <= Math.min(3, digit); i++) sum += digitOf(lo, hi, i) * digitOf(multiplierLo, multiplierHi, digit - i);
+    carry = Math.floor(sum / 0x10000);
+    const value = sum % 0x10000;
+    if (digit === 3) scaledLo = value;
+    else if (digit === 4) scaledLo |= value << 16;
+    else if (digit === 5) scaledHi = value;
+    else if (digit === 6) scaledHi |= value << 16;
+  }
+  R[MEMHI] = scaledHi;
+  return scaledLo;
+}
+
+function digitOf(lo: number, hi: number, n: number): number {
+  const word = n < 2 ? lo : hi;
+  return n & 1 ? word >>> 16 : word & 0xffff;
 }
 
 /** The same as a double modulo 2^64, exact below 2^53. */
@@ -132,6 +161,7 @@ export function noteEventDelivered(): void {
 /** After the guest's state was loaded, and its injected event delivered: makes the run loop look at whatever is due now or soon. */
 export function armBoundaryEvents(): void {
   RF64[ENTERED_AT >> 1] = clockNow();
+  RF64[PAUSE_AT >> 1] = -Infinity;
   if (tprShadow() && !virtualInterruptDelivery() && isVirtualTprBelowThreshold()) requestApicExit(EXIT_REASON_TPR_BELOW_THRESHOLD, 0);
   const watched = monitorTrapFlag() || nmiWindowExiting() || (interruptWindowExiting() && (R[EFLAGS] & F_IF) !== 0);
   if (watched || (R[MTF_PENDING] | R[PENDING_DB] | R[VIRTUAL_INTERRUPT_RECOGNIZED]) !== 0) R[SIGNALS] |= SIG_ATTENTION;

@@ -55,7 +55,7 @@ describe('VMX capability MSRs', () => {
   it('name the highest field index', () => {
     const highest = Math.max(...VMCS_FIELDS.map((f) => (f.encoding >> 1) & 0x1ff));
     expect(read(0x48a).lo).toBe(2 * highest);
-    expect(read(0x48a).lo).toBe(0x2e);
+    expect(read(0x48a).lo).toBe(0x32);
   });
 
   it('store LMA on exit when unrestricted guests are offered, and have no reserved bits in MISC', () => {
@@ -65,9 +65,21 @@ describe('VMX capability MSRs', () => {
     expect(read(0x48b).hi & 0x80).toBe(0x80);
   });
 
-  it('hide EPT, VPID and unrestricted guest together', () => {
+  it('offer what CPUID shows: RDTSCP, INVPCID', () => {
+    expect(read(0x48b).hi & 0x1008).toBe(0x1008);
+    configureCpu({ cpuidOverrides: [{ leaf: 7, subleaf: 0, reg: 1, set: 0, clear: 1 << 10 }, { leaf: 0x80000001, subleaf: null, reg: 3, set: 0, clear: 1 << 27 }] });
+    expect(read(0x48b).hi & 0x1008).toBe(0);
+    configureCpu({ cpuidOverrides: [] });
+  });
+
+  it('have no unknown bits in the EPT capabilities, and EPTP switching as the one VM function', () => {
+    expect(read(0x48c).lo).toBe(0x06734141);
+    expect(read(0x491)).toEqual({ lo: 1, hi: 0 });
+  });
+
+  it('hide EPT, VPID, unrestricted guest and what rests on them together', () => {
     configureCpu({ ept: false });
-    expect(read(0x48b).hi & (0x2 | 0x20 | 0x80)).toBe(0);
+    expect(read(0x48b).hi & (0x2 | 0x20 | 0x80 | 0x2000 | 0x20000 | 0x40000 | 0x400000)).toBe(0);
     expect(readVmxCapabilityMsr(0x48c)).toBe(false);
     expect(readVmxCapabilityMsr(0x491)).toBe(false);
   });

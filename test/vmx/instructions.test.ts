@@ -106,8 +106,12 @@ describe('VMCLEAR and VMPTRLD', () => {
     expect(withPointer(name, VMXON_REGION)).toBe(isVmxon);
   });
 
-  it('VMPTRLD wants the revision, with bit 31 clear', () => {
-    for (const revision of [0, 0x12, 0x80000011, -1]) {
+  it('VMPTRLD wants the revision, of an ordinary or a shadow VMCS', () => {
+    physWrite32(VMCS_B, 0x80000011 | 0);
+    expect(withPointer('vmptrld', VMCS_B)).toBe('succeed');
+    expect(plain('vmlaunch')).toBe('invalid');
+    expect(withPointer('vmptrld', VMCS_A)).toBe('succeed');
+    for (const revision of [0, 0x12, 0x80000012 | 0, -1]) {
       physWrite32(VMCS_B, revision);
       expect(withPointer('vmptrld', VMCS_B)).toBe(11);
     }

@@ -8,13 +8,14 @@ const SLOTS = 4;
 const ENTRIES = 2048;
 const SLOT_WORDS = ENTRIES * 4;
 
-/** Entries of four words: guest-physical page (-1 = empty), page code (physical.ts), rights (EPT_* of ept.ts, CACHED_DIRTY), host-physical page. */
+/** Entries of four words: guest-physical page (-1 = empty), page code (physical.ts), rights (EPT_* of ept.ts, with EPT_EXECUTE_USER, and CACHED_DIRTY), host-physical page. */
 export const GPA_CACHE = new Int32Array(SLOTS * SLOT_WORDS).fill(-1);
 /** In the rights word: a write needs no dirty-flag update. */
 export const CACHED_DIRTY = 8;
 
-/** EP4TA page of each slot, -1 = free; then the use stamps. */
+/** EP4TA page of each slot, -1 = free; the mode it was used in; then the use stamps. */
 const owner = new Int32Array(SLOTS).fill(-1);
+const slotMode = new Int32Array(SLOTS);
 const lastUse = new Float64Array(SLOTS);
 /** [0] uses so far. */
 const clock = new Float64Array(1);
@@ -39,6 +40,14 @@ export function gpaCacheSlot(ep4ta: number): number {
   owner[victim] = ep4ta;
   lastUse[victim] = clock[0];
   return victim * SLOT_WORDS;
+}
+
+/** Notes under which mode (accessed and dirty flags, mode-based execute control) a slot is used; true if it was another one before. */
+export function slotModeChanged(slotBase: number, mode: number): boolean {
+  const s = slotBase / SLOT_WORDS;
+  const changed = slotMode[s] !== mode;
+  slotMode[s] = mode;
+  return changed;
 }
 
 function clearSlot(slot: number): void {

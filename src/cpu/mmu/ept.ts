@@ -1,19 +1,28 @@
 /**
  * Extended page tables (SDM 3C 28.3): guest-physical to host-physical translation in VMX non-root operation, with exact EPT violations and
- * misconfigurations. Memory types are checked but have no effect. Left out: page-modification logging, sub-page permissions,
- * supervisor shadow stacks, #VE.
+ * misconfigurations, page-modification logging and mode-based execute control. Memory types are checked but have no effect. Left out: sub-page
+ * permissions, supervisor shadow stacks.
  */
 import { FK_VM_EXIT, abandon } from '../fault';
 import { EXIT_REASON_EPT_MISCONFIG, EXIT_REASON_EPT_VIOLATION } from '../../vmx/exit-reasons';
 import { setPendingEptExit } from '../../vmx/intercepts';
+import { logPageModification } from '../../vmx/page-modification-log';
+import { raiseVirtualizationException } from '../../vmx/virtualization-exception';
 import { mem32, ramPages } from './memory';
 import { PHYSICAL_WIDTH, pageCode } from './physical';
-import { CACHED_DIRTY, GPA_CACHE, gpaCacheIndex, gpaCacheSlot } from './ept-cache';
-import { ACTIVE, APIC_ACCESS_PAGE, dropFaultingPage } from './tlb';
+import { CACHED_DIRTY, GPA_CACHE, gpaCacheIndex, gpaCacheSlot, slotModeChanged } from './ept-cache';
+import { ACTIVE, APIC_ACCESS_PAGE, dropFaultingPage, inveptSingle } from './tlb';
 import { PAGE_HAS_CODE, invalidateCode } from '../engine/blocks';
 
 /** Rights in EPT entries, and what an access needs. */
 export const EPT_READ = 1, EPT_WRITE = 2, EPT_EXECUTE = 4;
+/**
+ * Beside them in cached rights and in what an access needs, with mode-based execute control: execution at user-mode linear addresses (entry bit 10);
+ * EPT_EXECUTE is for supervisor-mode ones then.
+ */
+export const EPT_EXECUTE_USER = 16;
+/** From bit 10 of an entry to EPT_EXECUTE_USER. */
+const EXECUTE_USER_SHIFT = 6, ENTRY_EXECUTE_USER = 0x400;
 
 /** What a guest-physical access is for: qualification bits 7 (linear address valid) and 8 (final access). */
 export const FOR_PDPTE_LOAD = 0, FOR_PAGE_WALK = 0x80, FOR_FINAL_ACCESS = 0x180;
@@ -23,27 +32,44 @@ export const eptCapabilities = { executeOnly: false, page1G: false };
 
 /**
  * State of the running processor, set anew whenever another one runs (vmx/translation.ts): [0] 1 while guest-physical addresses go through EPT; [1], [2] EPTP; [3] word offset of its slot in GPA_CACHE;
- * [4] 1 if accessed and dirty flags are on.
+ * [4] 1 if accessed and dirty flags are on; [5] page-modification logging; [6] #VE; [7] entry bits that make an entry present.
  */
-export const EPT = new Int32Array(5);
-const EPTP_LO = 1, EPTP_HI = 2, CACHE_SLOT = 3, ACCESS_DIRTY = 4;
+export const EPT = new Int32Array(8);
+const EPTP_LO = 1, EPTP_HI = 2, CACHE_SLOT = 3, ACCESS_DIRTY = 4, LOGGING = 5, EXCEPTIONS = 6, PRESENT_BITS = 7;
 /** Index into EPT. */
 export const EPT_ENABLED = 0;
 
 /**
  * What the last translation found: [0] host-physical page number, [1] rights of all levels ANDed (with CACHED_DIRTY when a write needs no flag
- * update). [2], [3]: linear address that an exit reports, set by the page walker.
+ * update). [2], [3]: linear address that an exit reports, [4]: rights of the linear address for the final access, in the places of qualification
+ * bits 11:9; set by the page walker.
  */
-export const EPT_RESULT = new Int32Array(4);
-export const HOST_PAGE = 0, RIGHTS = 1, LINEAR_LO = 2, LINEAR_HI = 3;
+export const EPT_RESULT = new Int32Array(5);
+export const HOST_PAGE = 0, RIGHTS = 1, LINEAR_LO = 2, LINEAR_HI = 3, LINEAR_RIGHTS = 4;
+/** LINEAR_RIGHTS: user-mode linear address, writable, execute-disable. */
+export const LINEAR_USER = 1 << 9, LINEAR_WRITABLE = 1 << 10, LINEAR_EXECUTE_DISABLE = 1 << 11;
 
-/** Turns EPT on for the running logical processor. The TLB context is chosen apart, by activateContext. */
-export function setEptp(lo: number, hi: number): void {
+/**
+ * Turns EPT on for the running logical processor, with page-modification logging, #VE and mode-based execute control or without. The TLB context is chosen
+ * apart, by activateContext.
+ */
+export function setEptp(lo: number, hi: number, logging = false, exceptions = false, modeBasedExecute = false): void {
   EPT[EPT_ENABLED] = 1;
   EPT[EPTP_LO] = lo;
   EPT[EPTP_HI] = hi;
   EPT[ACCESS_DIRTY] = (lo >> 6) & 1;
-  EPT[CACHE_SLOT] = gpaCacheSlot(ep4taOf(lo, hi));
+  EPT[LOGGING] = logging ? 1 : 0;
+  EPT[EXCEPTIONS] = exceptions ? 1 : 0;
+  EPT[PRESENT_BITS] = modeBasedExecute ? 7 | ENTRY_EXECUTE_USER : 7;
+  const ep4ta = ep4taOf(lo, hi);
+  EPT[CACHE_SLOT] = gpaCacheSlot(ep4ta);
+  // What is remembered under other flags would keep accesses from setting them, or allow other fetches.
+  if (slotModeChanged(EPT[CACHE_SLOT], EPT[ACCESS_DIRTY] | (modeBasedExecute ? 2 : 0))) inveptSingle(ep4ta);
+}
+
+/** What a fetch from an address with these LINEAR_* bits needs. */
+export function fetchRight(linearRights: number): number {
+  return EPT[PRESENT_BITS] !== 7 && (linearRights & LINEAR_USER) !== 0 ? EPT_EXECUTE_USER : EPT_EXECUTE;
 }
 
 /** Turns EPT off: guest-physical addresses are host-physical. */
@@ -91,7 +117,8 @@ const entryAt = new Int32Array(4);
 function walk(lo: number, hi: number, guestPage: number, access: number, purpose: number, cacheIndex: number): number {
   const reservedHi = PHYSICAL_WIDTH[1];
   let tableLo = EPT[EPTP_LO] & -4096, tableHi = EPT[EPTP_HI];
-  let rights = 7, level = 3;
+  const present = EPT[PRESENT_BITS];
+  let rights = present, level = 3;
   let entryLo = 0, entryHi = 0;
   for (; ; level--) {
     const offset = level === 3 ? (hi >>> 4) & 0xff8 : level === 2 ? ((hi << 5) | (lo >>> 27)) & 0xff8 : level === 1 ? (lo >>> 18) & 0xff8 : (lo >>> 9) & 0xff8;
@@ -105,17 +132,18 @@ function walk(lo: number, hi: number, guestPage: number, access: number, purpose
       entryAt[level] = -1;
       entryLo = entryHi = -1;
     }
-    if ((entryLo & 7) === 0) violation(lo, hi, access, 0, purpose, cacheIndex);
+    if ((entryLo & present) === 0) violation(lo, hi, access, 0, entryHi, purpose, cacheIndex);
     if (isMisconfigured(level, entryLo, entryHi & reservedHi)) misconfiguration(lo, hi, cacheIndex);
     rights &= entryLo;
     if (level === 0 || (entryLo & 0x80) !== 0) break;
     tableLo = entryLo & -4096;
     tableHi = entryHi & 0xfffff;
   }
-  if ((rights & access) !== access) violation(lo, hi, access, rights & 7, purpose, cacheIndex);
-  rights &= 7;
+  rights = (rights & 7) | ((rights & ENTRY_EXECUTE_USER) >> EXECUTE_USER_SHIFT);
+  if ((rights & access) !== access) violation(lo, hi, access, rights, entryHi, purpose, cacheIndex);
   if (EPT[ACCESS_DIRTY] === 0) rights |= CACHED_DIRTY;
   else {
+    if (EPT[LOGGING] !== 0 && (access & EPT_WRITE) !== 0 && (entryLo & 0x200) === 0) logPageModification(lo, hi);
     for (let n = 3; n > level; n--) setEntryFlags(entryAt[n], 0x100);
     setEntryFlags(entryAt[level], access & EPT_WRITE ? 0x300 : 0x100);
     if ((entryLo & 0x200) !== 0 || (access & EPT_WRITE) !== 0) rights |= CACHED_DIRTY;
@@ -135,7 +163,7 @@ function walk(lo: number, hi: number, guestPage: number, access: number, purpose
 /** Checks of a present entry (SDM 3C 28.3.3.1). `reservedHi`: bits 51:MAXPHYADDR of the high word. */
 function isMisconfigured(level: number, lo: number, reservedHi: number): boolean {
   if ((lo & 3) === EPT_WRITE) return true;
-  if ((lo & 7) === EPT_EXECUTE && !eptCapabilities.executeOnly) return true;
+  if ((lo & EPT_READ) === 0 && !eptCapabilities.executeOnly) return true;
   if (reservedHi !== 0) return true;
   if (level === 3) return (lo & 0xf8) !== 0;
   if (level !== 0 && (lo & 0x80) === 0) return (lo & 0x78) !== 0;
@@ -154,14 +182,16 @@ function setEntryFlags(at: number, flags: number): void {
   if (PAGE_HAS_CODE[page]) invalidateCode(at * 4, 4);
 }
 
-/** Leaves with exit 48; the qualification is SDM 3C table 28-7. */
-function violation(lo: number, hi: number, access: number, rights: number, purpose: number, cacheIndex: number): never {
+/** Leaves with exit 48, or with #VE if `entryHi`, of the entry at fault, does not suppress it; the qualification is SDM 3C table 28-7. */
+function violation(lo: number, hi: number, access: number, rights: number, entryHi: number, purpose: number, cacheIndex: number): never {
   forget(access, purpose, cacheIndex);
   const linear = purpose !== FOR_PDPTE_LOAD;
-  setPendingEptExit(
-    EXIT_REASON_EPT_VIOLATION, access | (rights << 3) | purpose,
-    linear ? EPT_RESULT[LINEAR_LO] : 0, linear ? EPT_RESULT[LINEAR_HI] : 0, lo, hi,
-  );
+  const linearLo = linear ? EPT_RESULT[LINEAR_LO] : 0, linearHi = linear ? EPT_RESULT[LINEAR_HI] : 0;
+  let qualification = purpose | ((rights & 7) << 3) | ((rights & EPT_EXECUTE_USER) << 2);
+  qualification |= access & EPT_EXECUTE_USER ? EPT_EXECUTE : access;
+  if (purpose === FOR_FINAL_ACCESS) qualification |= EPT_RESULT[LINEAR_RIGHTS];
+  if (EPT[EXCEPTIONS] !== 0 && entryHi >= 0) raiseVirtualizationException(qualification, linearLo, linearHi, lo, hi);
+  setPendingEptExit(EXIT_REASON_EPT_VIOLATION, qualification, linearLo, linearHi, lo, hi);
   abandon(FK_VM_EXIT);
 }
 
@@ -175,5 +205,5 @@ function misconfiguration(lo: number, hi: number, cacheIndex: number): never {
 /** A violation invalidates the cached translations of its addresses (29.4.3.1). */
 function forget(access: number, purpose: number, cacheIndex: number): void {
   GPA_CACHE[cacheIndex] = -1;
-  if (purpose !== FOR_PDPTE_LOAD) dropFaultingPage(EPT_RESULT[LINEAR_LO], EPT_RESULT[LINEAR_HI], (access & EPT_EXECUTE) !== 0);
+  if (purpose !== FOR_PDPTE_LOAD) dropFaultingPage(EPT_RESULT[LINEAR_LO], EPT_RESULT[LINEAR_HI], (access & (EPT_EXECUTE | EPT_EXECUTE_USER)) !== 0);
 }

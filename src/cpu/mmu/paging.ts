@@ -4,17 +4,17 @@
  * the dirty flag for writes, once the access is known to be permitted. Left out: 5-level paging, protection keys.
  */
 import {
-  R, CR0, CR3, CR4, EFER, EFLAGS, F_AC, LMA, CPL, PDPTE, CR0_WP, CR4_PSE, CR4_PAE, CR4_PGE, CR4_SMEP, CR4_SMAP, EFER_NXE,
+  R, CR0, CR3, CR4, EFER, LMA, PDPTE, TLBB, CR0_WP, CR4_PSE, CR4_PAE, CR4_PGE, CR4_SMEP, CR4_SMAP, EFER_NXE,
 } from '../state';
 import { raiseGp, raisePf } from '../fault';
 import { mem32, ramPages } from './memory';
 import { PHYSICAL_WIDTH, pageCode } from './physical';
 import {
-  EPT, EPT_ENABLED, EPT_EXECUTE, EPT_READ, EPT_RESULT, EPT_WRITE, FOR_FINAL_ACCESS, FOR_PAGE_WALK, FOR_PDPTE_LOAD, HOST_PAGE,
-  LINEAR_HI, LINEAR_LO, RIGHTS, translateGuestPhysical,
+  EPT, EPT_ENABLED, EPT_READ, EPT_RESULT, EPT_WRITE, FOR_FINAL_ACCESS, FOR_PAGE_WALK, FOR_PDPTE_LOAD, HOST_PAGE,
+  LINEAR_EXECUTE_DISABLE, LINEAR_HI, LINEAR_LO, LINEAR_RIGHTS, LINEAR_USER, LINEAR_WRITABLE, RIGHTS, fetchRight, translateGuestPhysical,
 } from './ept';
 import { CACHED_DIRTY } from './ept-cache';
-import { ACTIVE, APIC_ACCESS_PAGE, PAGE_GLOBAL, PAGE_HUGE, PAGE_LARGE, dropFaultingPage } from './tlb';
+import { ACTIVE, APIC_ACCESS_PAGE, PAGE_GLOBAL, PAGE_HUGE, PAGE_LARGE, SMAP_BANK, dropFaultingPage } from './tlb';
 import { APIC_ACCESS_PHYSICAL, exitForApicAccess } from '../../vmx/apic-virtualization';
 import { PAGE_HAS_CODE, invalidateCode } from '../engine/blocks';
 
@@ -25,8 +25,8 @@ const PF_PRESENT = 1, PF_RESERVED = 8;
 /** Page code beside those of physical.ts: the APIC-access page of SDM 3C 29.4. */
 export const PAGE_APIC_ACCESS = -3;
 
-/** In the result flags, beside PAGE_GLOBAL, PAGE_LARGE and PAGE_HUGE: stores need no further walk; do not cache. */
-export const PAGE_STORABLE = 32, PAGE_UNCACHED = 64;
+/** In the result flags, beside PAGE_GLOBAL, PAGE_LARGE and PAGE_HUGE: stores need no further walk. */
+export const PAGE_STORABLE = 32;
 
 /** What the last translation found: [0] flags PAGE_*, [1] host-physical page number. */
 export const WALK = new Int32Array(2);
@@ -50,7 +50,7 @@ export function translate(lo: number, hi: number, access: number): number {
     EPT_RESULT[LINEAR_LO] = lo;
     EPT_RESULT[LINEAR_HI] = hi;
   }
-  if (R[CR0] >= 0) return translatePhysical(lo, 0, access, PAGE_STORABLE);
+  if (R[CR0] >= 0) return translatePhysical(lo, 0, access, PAGE_STORABLE | LINEAR_USER | LINEAR_WRITABLE);
   if (R[LMA]) {
     if (hi >> 15 !== 0 && hi >> 15 !== -1) raiseGp(0);
     return walk4Level(lo, hi, access);
@@ -167,9 +167,12 @@ function walk32(lo: number, access: number): number {
   return translatePhysical((low & -4096) | (lo & 0xfff), 0, access, flags);
 }
 
-/** Access rights (SDM 3A 4.6): raises #PF or returns the PAGE_* flags. `rights` are US and RW of all levels, `leaf` the last entry. */
+/** Access rights (SDM 3A 4.6): raises #PF or returns the PAGE_* and LINEAR_* flags. `rights` are US and RW of all levels, `leaf` the last entry. */
 function permit(lo: number, hi: number, access: number, rights: number, noExecute: number, leaf: number): number {
   let flags = leaf & G && R[CR4] & CR4_PGE ? PAGE_GLOBAL : 0;
+  if (rights & US) flags |= LINEAR_USER;
+  if (rights & RW) flags |= LINEAR_WRITABLE;
+  if (noExecute < 0) flags |= LINEAR_EXECUTE_DISABLE;
   let storable = (rights & RW) !== 0;
   let allowed = true;
   if (access & ACCESS_USER_MODE) {
@@ -178,11 +181,8 @@ function permit(lo: number, hi: number, access: number, rights: number, noExecut
     if ((R[CR0] & CR0_WP) === 0) storable = true;
     if (rights & US) {
       if (access & ACCESS_FETCH) allowed = (R[CR4] & CR4_SMEP) === 0;
-      else if (R[CR4] & CR4_SMAP) {
-        // Not cached, so that EFLAGS.AC is looked at every time. Implicit supervisor accesses (made at CPL 3) ignore AC.
-        flags |= PAGE_UNCACHED;
-        allowed = (R[EFLAGS] & F_AC) !== 0 && R[CPL] < 3;
-      }
+      // Explicit accesses with EFLAGS.AC select a bank of their own; implicit ones ignore AC.
+      else if (R[CR4] & CR4_SMAP) allowed = R[TLBB] === SMAP_BANK;
     }
   }
   if ((access & ACCESS_WRITE) !== 0 && !storable) allowed = false;
@@ -209,7 +209,9 @@ function setEntryFlags(level: number, flags: number): void {
 function translatePhysical(lo: number, hi: number, access: number, flags: number): number {
   let code: number, hostPage: number;
   if (EPT[EPT_ENABLED]) {
-    const need = access & ACCESS_FETCH ? EPT_EXECUTE : access & ACCESS_WRITE ? EPT_WRITE : EPT_READ;
+    const linearRights = flags & (LINEAR_USER | LINEAR_WRITABLE | LINEAR_EXECUTE_DISABLE);
+    EPT_RESULT[LINEAR_RIGHTS] = linearRights;
+    const need = access & ACCESS_FETCH ? fetchRight(linearRights) : access & ACCESS_WRITE ? EPT_WRITE : EPT_READ;
     code = translateGuestPhysical(lo, hi, need, FOR_FINAL_ACCESS);
     hostPage = EPT_RESULT[HOST_PAGE];
     const rights = EPT_RESULT[RIGHTS];

@@ -21,7 +21,7 @@ import { APIC_ACCESS_FETCH, APIC_ACCESS_READ, APIC_ACCESS_WRITE, checkVirtualApi
 import { SCRATCH, mem8, memView, ramPages } from './memory';
 import { PAGE_MMIO, PAGE_UNMAPPED, mmioRead, mmioWrite } from './physical';
 import {
-  ACCESS_FETCH, ACCESS_USER_MODE, ACCESS_WRITE, PAGE_APIC_ACCESS, PAGE_STORABLE, PAGE_UNCACHED, WALK, WALK_FLAGS, WALK_HOST_PAGE, translate,
+  ACCESS_FETCH, ACCESS_USER_MODE, ACCESS_WRITE, PAGE_APIC_ACCESS, PAGE_STORABLE, WALK, WALK_FLAGS, WALK_HOST_PAGE, translate,
 } from './paging';
 import { ACTIVE, ACTIVE_BANK, CODE_BANK_OFFSET, EMPTY_BANK, T, USER_BANK_OFFSET, fillCode, fillData } from './tlb';
 
@@ -39,7 +39,7 @@ function dataPage(lo: number, hi: number, write: number): number {
   const code = translate(lo, hi, write | (R[ACCESS_USER] ? ACCESS_USER_MODE : 0));
   if (code >= 0) {
     const flags = WALK[WALK_FLAGS], bank = R[TLBB];
-    if ((flags & PAGE_UNCACHED) === 0 && bank !== EMPTY_BANK && !((R[DR7] & 0xff) !== 0 && isWatchedPage(lo, hi))) {
+    if (bank !== EMPTY_BANK && !((R[DR7] & 0xff) !== 0 && isWatchedPage(lo, hi))) {
       fillData(bank, lo, hi, code, (flags & PAGE_STORABLE) !== 0 && code < ramPages && PAGE_HAS_CODE[code] === 0, flags);
     }
   }

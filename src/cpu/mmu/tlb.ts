@@ -6,10 +6,13 @@
  * only flushing costs, and as much as was filled. Rights are baked into the entries, so a context is also flushed when a control bit that
  * they depend on has changed since it was used.
  *
+ * With SMAP the supervisor bank holds no user pages. While EFLAGS.AC lets explicit supervisor accesses reach them, another bank is in use, one
+ * for the machine: it belongs to one context at a time and is emptied by any flush of that context.
+ *
  * Pages larger than 4 KiB are cached in 4 KiB pieces; INVLPG finds the pieces by scanning when its neighbourhood holds any.
  */
 import {
-  R, CTX, VCPU, CR0, CR3, CR4, EFER, LMA, DR0, DR7, ACCESS_USER, EFLAGS, F_AC, CR0_PG, CR0_WP, CR0_AM, CR4_PSE, CR4_PAE, CR4_PGE, CR4_PCIDE,
+  R, CTX, VCPU, CR0, CR3, CR4, EFER, LMA, DR0, DR7, EFLAGS, F_AC, CR0_PG, CR0_WP, CR0_AM, CR4_PSE, CR4_PAE, CR4_PGE, CR4_PCIDE,
   CR4_SMEP, CR4_SMAP, EFER_NXE,
 } from '../state';
 import { clearAllGpaCaches, clearGpaCache } from './ept-cache';
@@ -26,12 +29,14 @@ export const CODE_BANK_OFFSET = 2 * BANK_WORDS;
 export const EMPTY_BANK = CONTEXTS * CONTEXT_WORDS;
 /** A bank that only the training of compiled code uses. */
 export const TRAINING_BANK = EMPTY_BANK + BANK_WORDS;
+/** Data bank of explicit supervisor accesses while CR4.SMAP and EFLAGS.AC are set. */
+export const SMAP_BANK = TRAINING_BANK + BANK_WORDS;
 
 /**
  * Entries of four words. Data: read tag (linear page, low word), linear page high word, host offset minus linear low word, write tag (equal to the read
  * tag if stores may go straight to RAM). Code: tag, high word, host offset of the page, unused. A tag of 1 matches nothing.
  */
-export const T = new Int32Array(EMPTY_BANK + 2 * BANK_WORDS).fill(1);
+export const T = new Int32Array(EMPTY_BANK + 3 * BANK_WORDS).fill(1);
 
 // Per entry: what kind of translation it holds and which lists name it.
 const ENTRY_LOCAL_LIST = 1, ENTRY_GLOBAL_LIST = 2;
@@ -49,6 +54,10 @@ const localList = new Uint16Array(CONTEXTS * CONTEXT_ENTRIES);
 const globalList = new Uint16Array(CONTEXTS * CONTEXT_ENTRIES);
 const localCount = new Int32Array(CONTEXTS);
 const globalCount = new Int32Array(CONTEXTS);
+/** Entries of the SMAP bank that hold something; [0] how many, [1] the context they belong to, -1 none. */
+const smapList = new Uint16Array(BANK_WORDS >> 2);
+const smap = new Int32Array([0, -1]);
+const SMAP_COUNT = 0, SMAP_OWNER = 1;
 /** Per context, 4 MiB regions (low word bits 31:22) with pieces of large pages. */
 const largeRegions = new Uint8Array(CONTEXTS << 10);
 const hasHuge = new Uint8Array(CONTEXTS);
@@ -126,17 +135,27 @@ export function activeBank(): number {
   return ACTIVE[ACTIVE_BANK];
 }
 
-/** The bank (state word TLBB) for accesses at user (1) or supervisor (0) privilege, with regard to alignment checking. */
+/** The bank (state word TLBB) for explicit accesses at user (1) or supervisor (0) privilege, with regard to alignment checking and SMAP. */
 export function bankFor(user: number): number {
   syncControls();
-  if (user === 0) return ACTIVE[ACTIVE_BANK];
+  if (user === 0) return R[CR4] & CR4_SMAP && R[EFLAGS] & F_AC ? smapBank() : ACTIVE[ACTIVE_BANK];
   if (R[EFLAGS] & F_AC && R[CR0] & CR0_AM) return EMPTY_BANK;
   return ACTIVE[ACTIVE_BANK] + USER_BANK_OFFSET;
 }
 
-/** The bank that the current privilege of memory accesses (state word ACCESS_USER) selects. */
-export function currentBank(): number {
-  return bankFor(R[ACCESS_USER]);
+/** The SMAP bank, with nothing in it that another context has left. */
+function smapBank(): number {
+  const c = ACTIVE[ACTIVE_CONTEXT];
+  if (smap[SMAP_OWNER] !== c) {
+    clearSmapBank();
+    smap[SMAP_OWNER] = c;
+  }
+  return SMAP_BANK;
+}
+
+function clearSmapBank(): void {
+  for (let n = smap[SMAP_COUNT] - 1; n >= 0; n--) clearEntry((SMAP_BANK >> 2) + smapList[n]);
+  smap[SMAP_COUNT] = 0;
 }
 
 /** A number that no other context has and that changes whenever fetch translations of the active context were invalidated. */
@@ -184,11 +203,12 @@ export function updateDataBreakpoints(): void {
 export function fillData(bank: number, lo: number, hi: number, page: number, writable: boolean, kind: number): void {
   const i = ((lo >>> 10) & 4092) | bank;
   const tag = lo & -4096;
+  if (bank === SMAP_BANK && T[i] === 1) smapList[smap[SMAP_COUNT]++] = (i - SMAP_BANK) >> 2;
   T[i] = tag;
   T[i + 1] = hi;
   T[i + 2] = (page << 12) - tag;
   T[i + 3] = writable ? tag : 1;
-  recordFill(i, lo, kind);
+  if (bank !== SMAP_BANK) recordFill(i, lo, kind);
 }
 
 /** Caches a fetch translation in the code bank beside data bank `bank`. */
@@ -223,6 +243,7 @@ function recordFill(i: number, lo: number, kind: number): void {
 // --- Flushing one context ---
 
 function newGeneration(c: number): void {
+  if (c === smap[SMAP_OWNER]) clearSmapBank();
   generation[c] = ++lastGeneration[0];
   codePages.fill(0, c << 12, (c + 1) << 12);
   // Keep the state word in step (its low 6 bits are mode and privilege, see modes.ts).
@@ -276,6 +297,7 @@ function flushContextPage(c: number, lo: number, hi: number): void {
     codeDropped = true;
   }
   if (codeDropped) newGeneration(c);
+  else if (c === smap[SMAP_OWNER]) clearSmapBank();
 }
 
 /** Drops the pieces of large pages in the 4 MiB (1 GiB) region around an address. */
@@ -297,6 +319,10 @@ function isMine(c: number): boolean {
 
 function vpidOf(c: number): number {
   return key[(c << 3) + K_VPID];
+}
+
+function pcidOf(c: number): number {
+  return key[(c << 3) + K_PCID];
 }
 
 function activeVpid(): number {
@@ -338,11 +364,33 @@ export function dropFaultingPage(lo: number, hi: number, fetch: boolean): void {
   }
   dropTag(c * CONTEXT_WORDS, lo, hi);
   dropTag(c * CONTEXT_WORDS + USER_BANK_OFFSET, lo, hi);
+  if (c === smap[SMAP_OWNER]) dropFromSmapBank(lo, hi);
+}
+
+/** Empties the SMAP bank if it holds the page. */
+function dropFromSmapBank(lo: number, hi: number): void {
+  const i = ((lo >>> 10) & 4092) | SMAP_BANK;
+  if (T[i] === (lo & -4096) && T[i + 1] === hi) clearSmapBank();
 }
 
 function dropTag(bank: number, lo: number, hi: number): void {
   const i = ((lo >>> 10) & 4092) | bank;
   if (T[i] === (lo & -4096) && T[i + 1] === hi) clearEntry(i >> 2);
+}
+
+/** INVPCID type 0: one linear page of a PCID of the current VPID. */
+export function invpcidAddress(pcid: number, lo: number, hi: number): void {
+  for (let c = 0; c < CONTEXTS; c++) if (isMine(c) && vpidOf(c) === activeVpid() && pcidOf(c) === pcid) flushContextPage(c, lo, hi);
+}
+
+/** INVPCID type 1: a PCID of the current VPID, globals stay. */
+export function invpcidSingle(pcid: number): void {
+  for (let c = 0; c < CONTEXTS; c++) if (isMine(c) && vpidOf(c) === activeVpid() && pcidOf(c) === pcid) flushContextNonGlobal(c);
+}
+
+/** INVPCID type 3: every PCID of the current VPID, globals stay. */
+export function invpcidAllRetainingGlobals(): void {
+  invvpidSingleRetainingGlobals(activeVpid());
 }
 
 /** VM entry or exit without VPID: everything of VPID 0. */
@@ -394,15 +442,17 @@ export function protectCodePage(ramPage: number): void {
     protectInList(c, localList, localCount[c], ramPage);
     protectInList(c, globalList, globalCount[c], ramPage);
   }
+  for (let n = 0; n < smap[SMAP_COUNT]; n++) protectEntry(SMAP_BANK + (smapList[n] << 2), ramPage << 12);
+}
+
+function protectEntry(i: number, target: number): void {
+  const tag = T[i + 3];
+  if (tag !== 1 && ((tag + T[i + 2]) | 0) === target) T[i + 3] = 1;
 }
 
 function protectInList(c: number, list: Uint16Array, count: number, ramPage: number): void {
-  const base = c << 12, target = ramPage << 12;
-  for (let n = 0; n < count; n++) {
-    const i = (base + list[base + n]) << 2;
-    const tag = T[i + 3];
-    if (tag !== 1 && ((tag + T[i + 2]) | 0) === target) T[i + 3] = 1;
-  }
+  const base = c << 12;
+  for (let n = 0; n < count; n++) protectEntry((base + list[base + n]) << 2, ramPage << 12);
 }
 
 activateContext(0, -1, true);

@@ -21,6 +21,8 @@ outs | DX,Xv | 6F | rep r:d end
 
 cli | | FA | r:i 0:i end
 sti | | FB | 1:i end
+clac | | NP 0F 01 =CA | cpl0 end x:smap
+stac | | NP 0F 01 =CB | cpl0 end x:smap
 pushf | | 9C | r:oszapcdit d64
 popf | | 9D | w:oszapcdit d64 end
 
@@ -56,6 +58,7 @@ lidt | Ms | 0F 01 /3:mem | cpl0 end
 smsw | Ev | 0F 01 /4 |
 lmsw | Ew | 0F 01 /6 | cpl0 end
 invlpg | M | 0F 01 /7:mem | cpl0 end
+invpcid | Gy,Mdq | 66 0F 38 82 /r:mem | cpl0 end f64 x:invpcid
 lar | Gv,Ew | 0F 02 /r | w:z pm
 lsl | Gv,Ew | 0F 03 /r | w:z pm
 arpl | Ew,Gw | 63 /r | w:z i64 pm
@@ -83,6 +86,10 @@ sysret | | 0F 07 | o64 cpl0 end w:oszapcdit x:syscall
 sysenter | | 0F 34 | end x:sep
 sysexit | | 0F 35 | cpl0 end x:sep
 swapgs | | 0F 01 =F8 | o64 cpl0
+rdfsbase | Ry | F3 0F AE /0:reg | o64 x:fsgsbase
+rdgsbase | Ry | F3 0F AE /1:reg | o64 x:fsgsbase
+wrfsbase | Ry | F3 0F AE /2:reg | o64 end x:fsgsbase
+wrgsbase | Ry | F3 0F AE /3:reg | o64 end x:fsgsbase
 
 cpuid | | 0F A2 | end
 rdtsc | | 0F 31 | end x:tsc

@@ -4,7 +4,7 @@ vmcall | | NP 0F 01 =C1 | end w:oszapc x:VMX
 vmlaunch | | NP 0F 01 =C2 | pm end w:oszapc x:VMX
 vmresume | | NP 0F 01 =C3 | pm end w:oszapc x:VMX
 vmxoff | | NP 0F 01 =C4 | pm end w:oszapc x:VMX
-vmfunc | | NP 0F 01 =D4 | pm end x:VMX
+vmfunc | | NP 0F 01 =D4 | end x:VMX
 vmptrld | Mq | NP 0F C7 /6:mem | pm end w:oszapc x:VMX
 vmclear | Mq | 66 0F C7 /6:mem | pm end w:oszapc x:VMX
 vmxon | Mq | F3 0F C7 /6:mem | pm end w:oszapc x:VMX

@@ -1,23 +1,26 @@
-/** MOV to and from control and debug registers, CLTS, LMSW, SMSW, INVLPG (SDM vol 2; VM exits 3C 26.1.3, 26.3). */
+/** MOV to and from control and debug registers, CLTS, LMSW, SMSW, INVLPG, INVPCID (SDM vol 2; VM exits 3C 26.1.3, 26.3). */
 import {
-  R, CODE64, CR0, CR0_TS, CR2, CR3, CR4, CR4_DE, DR7, EAT, LA, PENDING_DB, X_DB,
+  R, CODE64, CR0, CR0_TS, CR2, CR3, CR4, CR4_DE, CR4_PCIDE, DR7, EAT, LA, MEMHI, PENDING_DB, X_DB,
 } from '../state';
 import type { Handler } from '../record';
 import { recIsMemory, recOperandSize, recReg, recRm, recSegment } from '../record';
 import { raise, raiseGp, raiseUd } from '../fault';
-import { effectiveOffset, readRm16, segmentAddress, setReg, writeRm16 } from '../operands';
+import { effectiveOffset, memoryAddress, readRm16, segmentAddress, setReg, writeRm16 } from '../operands';
 import {
   debugRegisterHi, debugRegisterLo, machineStatusWord, writeCr0, writeCr3, writeCr4, writeDebugRegister,
 } from '../control-registers';
 import { DB_GENERAL_DETECT, DR7_GD } from '../interrupts';
-import { flushPage } from '../mmu/tlb';
+import { hasFeature } from '../features';
+import { load64 } from '../mmu/access';
+import { flushAll, flushPage, invpcidAddress, invpcidAllRetainingGlobals, invpcidSingle } from '../mmu/tlb';
 import { updateMode } from '../modes';
 import { platform } from '../platform';
 import { isCanonical } from '../segments';
 import {
-  crReadValueLo, crWriteValueHi, crWriteValueLo, interceptClts, interceptInvlpg, interceptLmsw, interceptMovDr, interceptMovFromCr, interceptMovToCr,
+  crReadValueLo, crWriteValueHi, crWriteValueLo, interceptClts, interceptInvlpg, interceptInvpcid, interceptLmsw, interceptMovDr, interceptMovFromCr, interceptMovToCr,
 } from '../../vmx/intercepts';
-import { isGuest, requireCpl0 } from './privilege';
+import { invpcidEnabled } from '../../vmx/controls';
+import { checkUserModePrevention, isGuest, requireCpl0 } from './privilege';
 
 function isControlRegister(n: number): boolean {
   return n === 0 || (n >= 2 && n <= 4) || (n === 8 && R[CODE64] !== 0);
@@ -121,6 +124,7 @@ function lmsw(p: number): void {
 }
 
 function smsw(p: number): void {
+  checkUserModePrevention();
   const value = visibleControl(0);
   if (recIsMemory(p)) writeRm16(p, value);
   else setReg(recRm(p), recOperandSize(p), value, 0);
@@ -137,6 +141,29 @@ function invlpg(p: number): void {
   updateMode();
 }
 
+const INVPCID_ADDRESS = 0, INVPCID_SINGLE = 1, INVPCID_ALL = 2, INVPCID_ALL_BUT_GLOBAL = 3;
+
+function invpcid(p: number): void {
+  if (!hasFeature('invpcid') || (isGuest() && !invpcidEnabled())) raiseUd();
+  requireCpl0();
+  if (isGuest() && interceptInvpcid(p)) return;
+  memoryAddress(p, 16, false);
+  const lo = R[LA], hi = R[LA + 1], second = (lo + 8) | 0;
+  const pcid = load64(lo, hi), reserved = R[MEMHI];
+  const linearLo = load64(second, second >>> 0 < lo >>> 0 ? (hi + 1) | 0 : hi), linearHi = R[MEMHI];
+  const n = 2 * recReg(p), type = R[n];
+  if (type >>> 0 > INVPCID_ALL_BUT_GLOBAL || (R[CODE64] !== 0 && R[n + 1] !== 0) || pcid >>> 12 !== 0 || reserved !== 0) raiseGp(0);
+  if (type <= INVPCID_SINGLE && pcid !== 0 && (R[CR4] & CR4_PCIDE) === 0) raiseGp(0);
+  if (type === INVPCID_ADDRESS && !isCanonical(linearHi)) raiseGp(0);
+  switch (type) {
+    case INVPCID_ADDRESS: invpcidAddress(pcid, linearLo, linearHi); break;
+    case INVPCID_SINGLE: invpcidSingle(pcid); break;
+    case INVPCID_ALL: flushAll(); break;
+    default: invpcidAllRetainingGlobals(); break;
+  }
+  updateMode();
+}
+
 export const controlMoveHandlers: Record<string, Handler> = {
-  movfromcr: movFromControl, movtocr: movToControl, movfromdr: movFromDebug, movtodr: movToDebug, clts, lmsw, smsw, invlpg,
+  movfromcr: movFromControl, movtocr: movToControl, movfromdr: movFromDebug, movtodr: movToDebug, clts, lmsw, smsw, invlpg, invpcid,
 };

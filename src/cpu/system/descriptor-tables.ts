@@ -15,7 +15,7 @@ import {
 } from '../segments';
 import { interceptDescriptorTable } from '../../vmx/intercepts';
 import { EXIT_REASON_GDTR_IDTR, EXIT_REASON_LDTR_TR } from '../../vmx/exit-reasons';
-import { isGuest, requireCpl0, requireProtectedMode } from './privilege';
+import { checkUserModePrevention, isGuest, requireCpl0, requireProtectedMode } from './privilege';
 
 // Instruction identities of the exit's instruction information (SDM 3C tables 28-10, 28-11).
 const IDENTITY_SGDT = 0, IDENTITY_SIDT = 1, IDENTITY_LGDT = 2, IDENTITY_LIDT = 3;
@@ -46,6 +46,7 @@ function loadTableRegister(p: number, base: number, limit: number, identity: num
 
 /** SGDT and SIDT. */
 function storeTableRegister(p: number, base: number, limit: number, identity: number): void {
+  checkUserModePrevention();
   if (isGuest() && interceptDescriptorTable(EXIT_REASON_GDTR_IDTR, identity, p)) return;
   const bytes = R[CODE64] ? 10 : 6;
   memoryAddress(p, bytes, true);
@@ -60,6 +61,7 @@ function storeTableRegister(p: number, base: number, limit: number, identity: nu
 /** SLDT and STR: memory takes 16 bits, a register is zero-extended. */
 function storeSelector(p: number, s: number, identity: number): void {
   requireProtectedMode();
+  checkUserModePrevention();
   if (isGuest() && interceptDescriptorTable(EXIT_REASON_LDTR_TR, identity, p)) return;
   if (recIsMemory(p)) writeRm16(p, R[SEG_SEL + s]);
   else setReg(recRm(p), recOperandSize(p), R[SEG_SEL + s], 0);

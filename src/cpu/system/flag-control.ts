@@ -1,13 +1,15 @@
-/** CLI, STI, PUSHF, POPF with IOPL, virtual-8086 mode and the virtual interrupt flag (SDM vol 2; 3A 20.3-20.4). */
+/** CLI, STI, PUSHF, POPF with IOPL, virtual-8086 mode and the virtual interrupt flag (SDM vol 2; 3A 20.3-20.4); CLAC, STAC (3A 4.6). */
 import {
-  R, RF64, CPL, CR0, CR0_PE, CR4, CR4_PVI, CR4_VME, EFLAGS, F_IF, F_IOPL, F_RF, F_STATUS, F_TF, F_DF, F_NT, F_AC, F_ID, F_VIF, F_VIP, F_VM,
+  R, RF64, CPL, CR0, CR0_PE, CR4, CR4_PVI, CR4_SMAP, CR4_VME, EFLAGS, F_IF, F_IOPL, F_RF, F_STATUS, F_TF, F_DF, F_NT, F_AC, F_ID, F_VIF, F_VIP, F_VM,
   INHIBIT, INHIBIT_AT,
 } from '../state';
 import type { Handler } from '../record';
 import { recOperandSize } from '../record';
-import { raiseGp } from '../fault';
+import { raiseGp, raiseUd } from '../fault';
+import { cr4AllowedBits } from '../features';
 import { getFlags } from '../flags';
 import { clockNow } from '../clock';
+import { updateMode } from '../modes';
 import { afterInterruptsEnabled, changeableFlags, iopl, writeFlags } from '../rflags';
 import { peekV, popV, pushV } from '../stack';
 
@@ -85,4 +87,15 @@ function popf(p: number): void {
   R[EFLAGS] &= ~F_RF;
 }
 
-export const flagControlHandlers: Record<string, Handler> = { cli, sti, pushf, popf };
+/** CLAC and STAC: #UD outside ring 0, and where there is no SMAP. The flag selects another TLB bank. */
+function setAlignmentFlag(flag: number): void {
+  if (R[CPL] !== 0 || (cr4AllowedBits() & CR4_SMAP) === 0) raiseUd();
+  R[EFLAGS] = (R[EFLAGS] & ~F_AC) | flag;
+  updateMode();
+}
+
+export const flagControlHandlers: Record<string, Handler> = {
+  cli, sti, pushf, popf,
+  clac: () => setAlignmentFlag(0),
+  stac: () => setAlignmentFlag(F_AC),
+};

@@ -1,10 +1,15 @@
 /** Privilege and mode checks that many system instructions share. */
-import { R, CPL, CR0, CR0_PE, EFLAGS, F_VM, VMX_MODE, VMX_NON_ROOT } from '../state';
+import { R, CPL, CR0, CR0_PE, CR4, CR4_UMIP, EFLAGS, F_VM, VMX_MODE, VMX_NON_ROOT } from '../state';
 import { raiseGp, raiseUd } from '../fault';
 
 /** #GP(0) unless CPL = 0 (always so in real mode; never in virtual-8086 mode). */
 export function requireCpl0(): void {
   if (R[CPL] !== 0) raiseGp(0);
+}
+
+/** CR4.UMIP: #GP(0) for SGDT, SIDT, SLDT, STR and SMSW outside ring 0. */
+export function checkUserModePrevention(): void {
+  if (R[CR4] & CR4_UMIP && R[CPL] !== 0) raiseGp(0);
 }
 
 /** #UD in real and virtual-8086 mode. */

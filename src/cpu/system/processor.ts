@@ -1,24 +1,27 @@
 /**
- * CPUID, RDMSR, WRMSR, RDTSC, RDTSCP, RDPMC, HLT, PAUSE, INVD, WBINVD, SWAPGS, and the instructions that are #UD on this model although their
+ * CPUID, RDMSR, WRMSR, RDTSC, RDTSCP, RDPMC, HLT, PAUSE, INVD, WBINVD, SWAPGS, RDFSBASE and its kin, and the instructions that are #UD on this model although their
  * encodings are taken (SDM vol 2).
  *
  * Caches are not modelled: INVD and WBINVD only check privilege.
  */
 import {
-  R, ACTIVITY, CPL, CR0, CR0_PE, CR4, CR4_PCE, CR4_TSD, GS, KERNEL_GS_BASE, MEMHI, RAX, RBX, RCX, RDX, SEG_BASE, TSC_AUX,
+  R, ACTIVITY, CPL, CR0, CR0_PE, CR4, CR4_FSGSBASE, CR4_PCE, CR4_TSD, FS, GS, KERNEL_GS_BASE, MEMHI, RAX, RBX, RCX, RDX, SEG_BASE, TSC_AUX,
 } from '../state';
 import type { Handler } from '../record';
+import { recOperandSize, recRm } from '../record';
 import { raiseGp, raiseUd } from '../fault';
 import { endSliceNow } from '../clock';
 import { CPUID_RESULT, cpuid } from '../cpuid';
 import { msrValue, readMsr, writeMsr } from '../msr';
 import { hasFeature } from '../features';
+import { setReg } from '../operands';
+import { isCanonical } from '../segments';
 import { noteSpinning } from '../turn';
-import { interceptMsr, interceptSimple, tscWordsForGuest } from '../../vmx/intercepts';
+import { interceptMsr, interceptPause, interceptSimple, tscWordsForGuest } from '../../vmx/intercepts';
 import { readVirtualX2apic, virtualMsrValue, writeVirtualX2apic } from '../../vmx/apic-virtualization';
 import { rdtscpEnabled } from '../../vmx/controls';
 import {
-  EXIT_REASON_CPUID, EXIT_REASON_HLT, EXIT_REASON_INVD, EXIT_REASON_PAUSE, EXIT_REASON_RDPMC, EXIT_REASON_RDTSC, EXIT_REASON_RDTSCP,
+  EXIT_REASON_CPUID, EXIT_REASON_HLT, EXIT_REASON_INVD, EXIT_REASON_RDPMC, EXIT_REASON_RDTSC, EXIT_REASON_RDTSCP,
   EXIT_REASON_WBINVD,
 } from '../../vmx/exit-reasons';
 import { isGuest, requireCpl0 } from './privilege';
@@ -98,7 +101,7 @@ function hlt(p: number): void {
 }
 
 function pause(p: number): void {
-  if (isGuest() && interceptSimple(EXIT_REASON_PAUSE, p)) return;
+  if (isGuest() && interceptPause(p)) return;
   noteSpinning();
 }
 
@@ -121,7 +124,27 @@ function swapgs(): void {
   R[KERNEL_GS_BASE + 1] = hi;
 }
 
+// --- RDFSBASE, RDGSBASE, WRFSBASE, WRGSBASE ---
+
+function readBase(s: number): Handler {
+  return (p) => {
+    if ((R[CR4] & CR4_FSGSBASE) === 0) raiseUd();
+    setReg(recRm(p), recOperandSize(p), R[SEG_BASE + 2 * s], R[SEG_BASE + 2 * s + 1]);
+  };
+}
+
+function writeBase(s: number): Handler {
+  return (p) => {
+    if ((R[CR4] & CR4_FSGSBASE) === 0) raiseUd();
+    const n = 2 * recRm(p), hi = recOperandSize(p) === 2 ? R[n + 1] : 0;
+    if (!isCanonical(hi)) raiseGp(0);
+    R[SEG_BASE + 2 * s] = R[n];
+    R[SEG_BASE + 2 * s + 1] = hi;
+  };
+}
+
 export const processorHandlers: Record<string, Handler> = {
   cpuid: executeCpuid, rdmsr, wrmsr, rdtsc, rdtscp, rdpmc, hlt, pause, invd, wbinvd, swapgs,
+  rdfsbase: readBase(FS), rdgsbase: readBase(GS), wrfsbase: writeBase(FS), wrgsbase: writeBase(GS),
   ud: () => raiseUd(),
 };

@@ -49,6 +49,9 @@ beforeEach(() => {
   physWrite32(DATA, 1234);
 });
 
+/** Final access to a user-mode, writable linear address. */
+const FINAL = 0x780;
+
 describe('guest without paging', () => {
   beforeEach(() => enterGuest());
 
@@ -73,17 +76,17 @@ describe('guest without paging', () => {
       entry64(E1, 5, DATA, rights === 0 ? 0 : rights | WB);
       inveptAll();
       const access = kind === 'read' ? () => load8(linear, 0) : kind === 'write' ? () => store8(linear, 0, 1) : () => translateFetch(linear, 0);
-      expect(exitOf(access)).toEqual([VIOLATION, qualification | 0x180, linear, 0, linear, 0]);
+      expect(exitOf(access)).toEqual([VIOLATION, qualification | FINAL, linear, 0, linear, 0]);
       if (rights & 1) expect(load32(0x5000, 0)).toBe(1234);
     }
   });
 
   it('ANDs rights over the levels and reports none when an upper entry is absent', () => {
     entry64(E2, 0, E1, 1);
-    expect(exitOf(() => store8(0x5000, 0, 1))[1]).toBe(2 | 8 | 0x180);
+    expect(exitOf(() => store8(0x5000, 0, 1))[1]).toBe(2 | 8 | FINAL);
     entry64(E3, 0, 0, 0);
-    expect(exitOf(() => load8(0x7000, 0))).toEqual([VIOLATION, 1 | 0x180, 0x7000, 0, 0x7000, 0]);
-    expect(exitOf(() => load8(0x40000000, 0))).toEqual([VIOLATION, 1 | 0x180, 0x40000000, 0, 0x40000000, 0]);
+    expect(exitOf(() => load8(0x7000, 0))).toEqual([VIOLATION, 1 | FINAL, 0x7000, 0, 0x7000, 0]);
+    expect(exitOf(() => load8(0x40000000, 0))).toEqual([VIOLATION, 1 | FINAL, 0x40000000, 0, 0x40000000, 0]);
   });
 
   it('finds every misconfiguration, before any violation', () => {
@@ -116,7 +119,7 @@ describe('guest without paging', () => {
     entry64(E1, 5, DATA, 4 | WB);
     inveptAll();
     expect(translateFetch(0x5000, 0)).toBe(DATA);
-    expect(exitOf(() => load8(0x5000, 0))[1]).toBe(1 | 32 | 0x180);
+    expect(exitOf(() => load8(0x5000, 0))[1]).toBe(1 | 32 | FINAL);
     eptCapabilities.page1G = true;
     entry64(E3, 0, 0, RWX | WB | LARGE);
     inveptAll();
@@ -130,7 +133,7 @@ describe('guest without paging', () => {
     invvpidSingle(1);
     // The linear translation has gone, the guest-physical one may stay.
     expect(load32(0x5000, 0)).toBe(1234);
-    expect(exitOf(() => store8(0x5000, 0, 1))[1]).toBe(2 | 8 | 0x180);
+    expect(exitOf(() => store8(0x5000, 0, 1))[1]).toBe(2 | 8 | FINAL);
     entry64(E1, 5, 0x90000, RWX | WB);
     store32(0x5000, 0, 5);
     expect(physRead32(0x90000)).toBe(5);
@@ -186,7 +189,7 @@ describe('guest with 4-level paging', () => {
     entry64(E1, 6, DATA, 1 | WB);
     inveptAll();
     expect(load32(0x5000, 0)).toBe(1234);
-    expect(exitOf(() => store8(linear, 0, 1))).toEqual([VIOLATION, 2 | 8 | 0x180, linear, 0, 0x6008, 0]);
+    expect(exitOf(() => store8(linear, 0, 1))).toEqual([VIOLATION, 2 | 8 | FINAL, linear, 0, 0x6008, 0]);
     // With A and D set, read-only tables do.
     for (const table of [PML4, PDPT, PD, PT]) entry64(E1, table >>> 12, table, 1 | WB);
     entry64(PT, 5, 0x6000, P | RW | US | A | D);

@@ -6,12 +6,12 @@ vi.mock('../../../src/vmx/apic-virtualization', async () => (await import('./moc
 import {
   CR0, CR0_WP, CR4, CR4_PSE, CR4_SMAP, CR4_SMEP, CR3, EFER, EFLAGS, F_AC, MEMHI, PDPTE, R, X_GP,
 } from '../../../src/cpu/state';
-import { load32, load64, load8, store32, store8 } from '../../../src/cpu/mmu/access';
+import { load32, load64, load8, loadSys32, store32, store8 } from '../../../src/cpu/mmu/access';
 import { translateFetch } from '../../../src/cpu/mmu/slow';
 import { translateLinear } from '../../../src/cpu/mmu/inspect';
 import { loadPdptes, pagingCapabilities } from '../../../src/cpu/mmu/paging';
 import { physRead32, physWrite32 } from '../../../src/cpu/mmu/physical';
-import { flushAll } from '../../../src/cpu/mmu/tlb';
+import { flushAll, flushPage } from '../../../src/cpu/mmu/tlb';
 import { clearLog } from './mocks';
 import {
   A, D, G, MIB, NX, P, PD, PDPT, PML4, PS, PT, RW, US, entry32, entry64, faultOf, flagsOf32, flagsOf64, freshMachine, longMode, longTables, mode32, paeMode,
@@ -169,8 +169,21 @@ describe('4-level paging', () => {
     expect(pageFaultOf(() => translateFetch(0x3000, 0))).toBe(17);
     expect(pageFaultOf(() => load8(0x3000, 0))).toBe(1);
     R[EFLAGS] |= F_AC;
+    refresh();
     expect(load32(0x3000, 0)).toBe(0x11223344);
+    store32(0x3004, 0, 9);
+    expect(load32(0x3004, 0)).toBe(9);
+    // Implicit accesses, as to descriptor tables, do not look at AC.
+    expect(pageFaultOf(() => loadSys32(0x3000, 0))).toBe(1);
+    refresh();
+    expect(load32(0x3000, 0)).toBe(0x11223344);
+    // A flush reaches what was filled under AC.
+    entry64(PT, 3, DATA + 0x1000, P | RW | US);
+    expect(load32(0x3004, 0)).toBe(9);
+    flushPage(0x3000, 0);
+    expect(load32(0x3004, 0)).toBe(0);
     R[EFLAGS] &= ~F_AC;
+    refresh();
     expect(pageFaultOf(() => load8(0x3000, 0))).toBe(1);
   });
 });

@@ -29,8 +29,8 @@ function leaf(eax: number, ecx = 0): number[] {
 describe('CPUID', () => {
   it('shows the model', () => {
     expect(leaf(0)).toEqual([0x15, 0x756e6547, 0x6c65746e, 0x49656e69]);
-    expect(leaf(1)).toEqual([0x206a7, 0x10800, 0x01982221, 0x0f8bfbff]);
-    expect(leaf(7)).toEqual([0, 0, 0, 1 << 29]);
+    expect(leaf(1)).toEqual([0x206a7, 0x10800, 0x01ba2221, 0x0f8bfbff]);
+    expect(leaf(7)).toEqual([0, 0x100481, 4, 1 << 29]);
     expect(leaf(0x80000001)).toEqual([0, 0, 0x101, 0x2c100800]);
     expect(leaf(0x80000007)[3]).toBe(0x100);
     expect(leaf(0x80000008)[0]).toBe(0x3028);
@@ -60,7 +60,7 @@ describe('CPUID', () => {
         { leaf: 0x80000001, subleaf: null, reg: 3, set: 0, clear: 1 << 20 },
       ],
     });
-    expect(leaf(1)[2]).toBe(0x81982220);
+    expect(leaf(1)[2]).toBe(0x81ba2220);
     expect(leaf(0x80000001)[3] & (1 << 20)).toBe(0);
     expect(writeMsr(0xc0000080, 0x800, 0)).toBe(false);
   });
