@@ -9,7 +9,7 @@ import { pageCode, physRead8 } from '../cpu/mmu/physical';
 import { platform } from '../cpu/platform';
 import { CODE64, CS, R, RIP, SEG_BASE, SEG_SEL } from '../cpu/state';
 import { exitReasonName } from '../observe/exit-names';
-import { setExitObserver } from '../observe/exit-log';
+import { addExitObserver } from '../observe/exit-log';
 import { levelNow } from '../observe/guests';
 import { codeBits } from './cpu-state';
 
@@ -25,7 +25,7 @@ function rip64(lo: number, hi: number): string {
 
 /** Every VM exit: reason, qualification, guest RIP. */
 export function traceExits(line: TraceLine): void {
-  setExitObserver((reason, qualification, ripLo, ripHi) => {
+  addExitObserver((reason, qualification, ripLo, ripHi) => {
     const failed = reason < 0 ? ' (entry failed)' : '';
     line(`${instructionCount()} exit L${levelNow()} ${exitReasonName(reason & 0xffff)}${failed} qualification=${hex(qualification)} rip=${rip64(ripLo, ripHi)}`);
   });

@@ -15,6 +15,7 @@ import { instructionsAtLevel, levelNow, resetGuests } from '../observe/guests';
 import { GuestMachines } from '../observe/guest-machines';
 import { L2Consoles } from '../observe/l2-consoles';
 import type { GuestConsole } from '../observe/l2-consoles';
+import { resetStops, watched } from '../observe/stops';
 import { buildBuiltin } from '../guests/builtin';
 import type { BuiltinSources } from '../guests/builtin';
 import { ConfigError } from './config';
@@ -115,6 +116,7 @@ export class Session {
     this.machine = machine;
     exitCounts.fill(0);
     resetGuests();
+    resetStops();
     if (!this.config.l2Wired) new L2Consoles((console, byte) => this.guestOutput(console, byte), this.guests).attach();
     if (files.rom !== null) mapRomImage(files.rom);
     buildEngine();
@@ -124,11 +126,11 @@ export class Session {
     machine.reset();
   }
 
-  /** Runs for up to `cycles` of virtual time. */
+  /** Runs for up to `cycles` of virtual time, or to where observe/stops.ts is asked to stop. */
   run(cycles: number): Outcome {
     const machine = this.running();
     if (this.state !== 'running') return this.state;
-    this.idle = runMachine(machine, cycles) === RUN_IDLE;
+    this.idle = runMachine(watched(machine), cycles) === RUN_IDLE;
     if (machine.stopped) this.state = machine.reason ?? 'power-off';
     else if (haltedForGood()) this.state = 'halted';
     return this.state;

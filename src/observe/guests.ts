@@ -6,6 +6,7 @@
 import { clockNow, idleCycles } from '../cpu/clock';
 import { R, VMX_MODE, VMX_NON_ROOT } from '../cpu/state';
 import { GUEST_ID, LAUNCHER_ID } from '../vmx/state';
+import { entryObserver, switchObserver } from './exit-log';
 import { EXIT_REASON_VMLAUNCH, EXIT_REASON_VMRESUME } from '../vmx/exit-reasons';
 
 /** Levels that are counted apart; deeper ones are added to the last. */
@@ -78,6 +79,7 @@ function change(guest: Guest | null): void {
 /** Another vCPU runs. */
 export function noteVcpuSwitch(): void {
   change(R[VMX_MODE] === VMX_NON_ROOT ? currentGuest() : null);
+  if (switchObserver !== null) switchObserver();
 }
 
 function newGuest(vmcsPointer: number): Guest {
@@ -106,6 +108,7 @@ export function noteEntry(vmcsPointer: number, eptp: number, mark: number): numb
   if (guest.eptp !== eptp) guest.eptp = eptp;
   guest.counters[COUNTER_ENTRIES]++;
   change(guest);
+  if (entryObserver !== null) entryObserver();
   return guest.id;
 }
 

@@ -2,6 +2,8 @@
  * The page's side of the machine: owns the worker, keeps what it reports as one immutable snapshot for React, and routes console bytes
  * past React to the terminals.
  */
+import type { AnswerTo, InspectorAnswer, InspectorQuery } from '../observe/inspector';
+import type { Breakpoint, StepGoal, Stop } from '../observe/stops';
 import { makeProblem, workerProblem } from '../worker/problems';
 import type { ConsoleName, GuestMachineReport, Problem, Report, Request, Stage, StageName, Statistics } from '../worker/protocol';
 import type { Demo } from './demos';
@@ -19,6 +21,9 @@ export interface MachineSnapshot {
   guests: readonly GuestMachineReport[];
   problem: Problem | null;
   log: readonly string[];
+  /** Where the machine pauses; null while it runs. */
+  stop: Stop | null;
+  breakpoints: readonly Breakpoint[];
 }
 
 /** A terminal. */
@@ -31,7 +36,7 @@ export interface ConsoleSink {
 export type WorkerFactory = () => Worker;
 
 const MOST_LOG_LINES = 200;
-const OFF: MachineSnapshot = { demo: null, status: 'off', stage: null, reached: {}, statistics: null, guests: [], problem: null, log: [] };
+const OFF: MachineSnapshot = { demo: null, status: 'off', stage: null, reached: {}, statistics: null, guests: [], problem: null, log: [], stop: null, breakpoints: [] };
 
 export class MachineClient {
   private readonly createWorker: WorkerFactory;
@@ -45,6 +50,9 @@ export class MachineClient {
   /** Files of this and earlier starts; a reset need not download them again. */
   private readonly images = new Map<string, Blob>();
   private startedAt = 0;
+  private recording = false;
+  private nextInspection = 1;
+  private readonly inspections = new Map<number, (answer: InspectorAnswer | null) => void>();
 
   /** `base`: URL of the page, which names of files are relative to. */
   constructor(createWorker: WorkerFactory, base: string) {
@@ -73,7 +81,7 @@ export class MachineClient {
   start(demo: Demo): void {
     this.off();
     this.startedAt = performance.now();
-    this.update({ ...OFF, demo, status: 'starting' });
+    this.update({ ...OFF, demo, status: 'starting', breakpoints: this.snapshot.breakpoints });
     let worker: Worker;
     try {
       worker = this.createWorker();
@@ -89,6 +97,8 @@ export class MachineClient {
       if (this.worker === worker) this.workerFailed(event);
     });
     this.send({ type: 'start', name: demo.name, config: demo.config, base: this.base, images: this.images, sources: {}, paused: false });
+    if (this.snapshot.breakpoints.length > 0) this.send({ type: 'breakpoints', breakpoints: this.snapshot.breakpoints });
+    if (this.recording) this.send({ type: 'record', on: true });
   }
 
   /** Power off and on. */
@@ -105,7 +115,35 @@ export class MachineClient {
   run(): void {
     if (this.snapshot.status !== 'paused') return;
     this.send({ type: 'run' });
-    this.update({ status: 'running' });
+    this.update({ status: 'running', stop: null });
+  }
+
+  /** Runs to a goal, then pauses. */
+  step(goal: StepGoal): void {
+    const { status } = this.snapshot;
+    if (status === 'paused' || status === 'running') this.send({ type: 'step', goal });
+  }
+
+  setBreakpoints(breakpoints: readonly Breakpoint[]): void {
+    this.send({ type: 'breakpoints', breakpoints });
+    this.update({ breakpoints });
+  }
+
+  /** Whether VM exits are recorded one by one; kept over a reset. */
+  record(on: boolean): void {
+    if (on === this.recording) return;
+    this.recording = on;
+    this.send({ type: 'record', on });
+  }
+
+  /** Asks the machine; null if there is none, or it was switched off meanwhile. */
+  inspect<Q extends InspectorQuery>(query: Q): Promise<AnswerTo<Q> | null> {
+    if (this.worker === null) return Promise.resolve(null);
+    const id = this.nextInspection++;
+    this.send({ type: 'inspect', id, query });
+    return new Promise((resolve) => {
+      this.inspections.set(id, (answer) => resolve(answer as AnswerTo<Q> | null));
+    });
   }
 
   pause(): void {
@@ -122,8 +160,15 @@ export class MachineClient {
   private off(): void {
     this.worker?.terminate();
     this.worker = null;
+    this.forgetInspections();
     this.early = [];
     for (const sink of this.sinks.values()) sink.clear();
+  }
+
+  /** Nobody will answer them any more. */
+  private forgetInspections(): void {
+    for (const resolve of this.inspections.values()) resolve(null);
+    this.inspections.clear();
   }
 
   private send(request: Request, transfer: Transferable[] = []): void {
@@ -152,6 +197,16 @@ export class MachineClient {
         break;
       case 'stopped':
         this.update({ status: 'stopped', problem: report.problem });
+        break;
+      case 'paused':
+        this.update({ status: 'paused', stop: report.stop });
+        break;
+      case 'resumed':
+        this.update({ status: 'running', stop: null });
+        break;
+      case 'inspection':
+        this.inspections.get(report.id)?.(report.answer);
+        this.inspections.delete(report.id);
         break;
       case 'failed':
         this.update({ status: 'failed', problem: report.problem });
@@ -186,6 +241,7 @@ export class MachineClient {
     event.preventDefault();
     this.worker?.terminate();
     this.worker = null;
+    this.forgetInspections();
     const problem = !(event instanceof ErrorEvent) ? makeProblem('The machine’s worker could not be loaded', 'The server has stopped, or serves an incomplete build.', [
       'Check that the server still runs, then press Reset or reload the page.',
     ]) : workerProblem(event.error instanceof Error ? event.error : `${event.message} (${event.filename}:${event.lineno})`);

@@ -241,9 +241,9 @@ export function vmExit(
   recordVectoring();
   V[F.ENTRY_INTERRUPTION_INFO] &= ~INFO_VALID;
   exitCounts[reason]++;
+  saveGuestState(rflags, shadow);
   if (exitObserver !== null) exitObserver(reason, qualificationLo, R[RIP], R[RIP + 1]);
   noteExit(reason);
-  saveGuestState(rflags, shadow);
   if (V[F.EXIT_MSR_STORE_COUNT] !== 0 && !storeMsrList()) vmxAbort(ABORT_MSR_STORE);
   else enterHost();
 }

@@ -23,6 +23,11 @@ function bank(vcpu: number): Int32Array {
   return banks[vcpu];
 }
 
+/** The decoded current VMCS of a vCPU, running or not; all zero if it never had one. For observers. */
+export function vmcsOfVcpu(vcpu: number): Int32Array {
+  return vcpu === owner[0] ? V : bank(vcpu);
+}
+
 /** Brings V and the address translation in line with the vCPU whose state is in R. */
 function followRunningVcpu(): void {
   const vcpu = R[VCPU];

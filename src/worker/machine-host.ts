@@ -8,6 +8,8 @@ import type { GuestMachines } from '../observe/guest-machines';
 import { GuestList } from './guest-list';
 import { InputQueue } from './input-queue';
 import type { ImageSource, Outcome, SessionOutputs, SessionStats } from '../machine/session';
+import type { InspectorAnswer, InspectorQuery } from '../observe/inspector';
+import type { Breakpoint, StepGoal, Stop } from '../observe/stops';
 import { Meter } from './meter';
 import type { Counters } from './meter';
 import { Pacer } from './pacer';
@@ -35,7 +37,21 @@ export interface HostedSession {
   stats(): SessionStats;
 }
 
+/** What the host needs of the inspector and of observe/stops.ts. */
+export interface HostedInspector {
+  setBreakpoints(list: readonly Breakpoint[]): void;
+  resumeTowards(goal: StepGoal | null): void;
+  takeStop(): Stop | null;
+  /** Where the machine stands. */
+  stopHere(): Stop;
+  /** The machine has stopped for people. */
+  noteStop(): void;
+  record(on: boolean): void;
+  answer(query: InspectorQuery): InspectorAnswer;
+}
+
 export interface HostServices {
+  inspector: HostedInspector;
   createSession(config: MachineConfig, images: ImageSource, outputs: SessionOutputs, sources: Partial<BuiltinSources>): HostedSession;
   /** Reads a configuration; throws ConfigError. */
   readConfig(text: string, name: string): MachineConfig;
@@ -83,6 +99,9 @@ export class MachineHost {
   private flushedAt = 0;
   private sleptAt = -1;
   private inputWaits = false;
+  /** A step was asked for and its goal is not reached. */
+  private stepping = false;
+  private breakpoints: readonly Breakpoint[] = [];
   private lastLog = '';
 
   constructor(services: HostServices) {
@@ -110,10 +129,12 @@ export class MachineHost {
       await session.boot();
       this.session = session;
       this.booted = true;
+      services.inspector.setBreakpoints(this.breakpoints);
       this.stages.reach('l1');
       this.pacer.resume(services.now());
       this.meter.restart(services.now(), this.counters(session));
-      services.wake(0);
+      if (this.paused) this.reportPause(services.inspector.stopHere());
+      else services.wake(0);
     } catch (error) {
       this.stopped = true;
       services.report({ type: 'failed', problem: startProblem(name, error) });
@@ -122,17 +143,60 @@ export class MachineHost {
 
   run(): void {
     if (!this.paused) return;
+    this.services.inspector.resumeTowards(null);
+    this.resume();
+    this.services.wake(0);
+  }
+
+  pause(): void {
+    if (this.paused) return;
+    this.paused = true;
+    this.stepping = false;
+    if (this.session === null || !this.booted || this.stopped) return;
+    this.services.inspector.resumeTowards(null);
+    this.flush(this.services.now());
+    this.reportPause(this.services.inspector.stopHere());
+  }
+
+  /** Runs to a goal, then pauses. A short step is complete when this returns. */
+  step(goal: StepGoal): void {
+    if (this.session === null || !this.booted || this.stopped) return;
+    this.services.inspector.resumeTowards(goal);
+    this.stepping = true;
+    this.resume();
+    // A step need not wait for the time that an idle machine may not live yet.
+    this.inputWaits = true;
+    this.turn();
+    if (this.stepping) this.services.report({ type: 'resumed' });
+  }
+
+  setBreakpoints(list: readonly Breakpoint[]): void {
+    this.breakpoints = list;
+    this.services.inspector.setBreakpoints(list);
+  }
+
+  record(on: boolean): void {
+    this.services.inspector.record(on);
+  }
+
+  inspect(id: number, query: InspectorQuery): void {
+    const answer = this.session === null || !this.booted ? null : this.services.inspector.answer(query);
+    this.services.report({ type: 'inspection', id, answer });
+  }
+
+  /** Real time begins to count for the machine again. */
+  private resume(): void {
     this.paused = false;
     this.sleptAt = -1;
     if (this.session === null || !this.booted) return;
     const now = this.services.now();
     this.pacer.resume(now);
     this.meter.restart(now, this.counters(this.session));
-    this.services.wake(0);
   }
 
-  pause(): void {
-    this.paused = true;
+  private reportPause(stop: Stop): void {
+    this.services.inspector.noteStop();
+    this.services.report({ type: 'paused', stop });
   }
 
   /** Keys for a console. */
@@ -171,19 +235,20 @@ export class MachineHost {
     this.pacer.earn(begin);
     // The page has to catch up; its next `consumed` wakes us.
     if (this.undisplayed > MOST_UNDISPLAYED) return;
+    let stop: Stop | null;
     try {
-      this.runUntil(session, begin, begin + TURN_MS);
+      stop = this.runUntil(session, begin, begin + TURN_MS);
     } catch (error) {
       this.stopped = true;
       this.flush(services.now());
       services.report({ type: 'failed', problem: workerProblem(error) });
       return;
     }
-    this.afterRunning(session);
+    this.afterRunning(session, stop);
   }
 
-  /** Executes portions until real time `until`, or until the machine has no virtual time left to live. */
-  private runUntil(session: HostedSession, begin: number, until: number): void {
+  /** Executes portions until real time `until`, until the machine has no virtual time left to live, or to a stop for people, which is returned. */
+  private runUntil(session: HostedSession, begin: number, until: number): Stop | null {
     let now = begin;
     let forced = this.inputWaits ? INPUT_CYCLES : 0;
     this.inputWaits = false;
@@ -200,8 +265,11 @@ export class MachineHost {
       this.pacer.earn(now);
       this.learnSpeed(cycles, now - before);
       forced = 0;
+      const stop = this.services.inspector.takeStop();
+      if (stop !== null) return stop;
       if (outcome !== 'running' || session.waiting) break;
     }
+    return null;
   }
 
   /** A portion of `cycles` took `ms`: the next should take PORTION_MS. */
@@ -212,13 +280,13 @@ export class MachineHost {
     this.portion = Math.max(LEAST_PORTION, Math.min(MOST_PORTION, cycles * factor));
   }
 
-  private afterRunning(session: HostedSession): void {
+  private afterRunning(session: HostedSession, stop: Stop | null): void {
     const services = this.services;
     const now = services.now();
     this.watchStages(session);
     const machines = this.guestList.look(session.guests, session.guestSeconds);
     if (machines !== null) services.report({ type: 'machines', machines });
-    const ended = session.outcome !== 'running';
+    const ended = session.outcome !== 'running' || stop !== null;
     const keysWait = session.waiting && this.keys.waiting > 0;
     if (keysWait) this.inputWaits = true;
     const wait = keysWait ? 0 : session.waiting ? STATISTICS_MS : this.pacer.wait;
@@ -230,6 +298,12 @@ export class MachineHost {
       this.stopped = true;
       const problem = stopProblem(session.outcome, session.level, session.debugExit, this.lastLog, services.processorState());
       services.report({ type: 'stopped', crashed: session.outcome === 'crash', problem });
+      return;
+    }
+    if (stop !== null) {
+      this.paused = true;
+      this.stepping = false;
+      this.reportPause(stop);
       return;
     }
     if (wait > 0) this.sleptAt = now;

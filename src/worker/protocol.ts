@@ -4,6 +4,8 @@
  */
 
 import type { BuiltinSources } from '../guests/builtin';
+import type { InspectorAnswer, InspectorQuery } from '../observe/inspector';
+import type { Breakpoint, StepGoal, Stop } from '../observe/stops';
 
 /**
  * A serial console of the page: `l1` and `l1-1` to `l1-3` are the machine's COM1 to COM4, `l2` the COM1 of the first guest machine as L0 observes
@@ -60,7 +62,15 @@ export type Request =
   /** Keys typed into a console. */
   | { type: 'input'; console: ConsoleName; bytes: Uint8Array<ArrayBuffer> }
   /** So many bytes of `serial` messages have been displayed. */
-  | { type: 'consumed'; bytes: number };
+  | { type: 'consumed'; bytes: number }
+  /** Runs to the goal, then pauses. */
+  | { type: 'step'; goal: StepGoal }
+  /** Replaces all breakpoints. */
+  | { type: 'breakpoints'; breakpoints: readonly Breakpoint[] }
+  /** The inspector was opened or closed: record VM exits or not. */
+  | { type: 'record'; on: boolean }
+  /** A question of the inspector; answered by `inspection` with the same id, between two portions of execution. */
+  | { type: 'inspect'; id: number; query: InspectorQuery };
 
 /** How far the start of a machine has come. The order of the names is the order of the stages. */
 export const STAGES = ['download', 'load', 'l1', 'vmx-on', 'launch', 'l2'] as const;
@@ -119,6 +129,12 @@ export type Report =
   /** The guest machines have changed: all of them. */
   | { type: 'machines'; machines: GuestMachineReport[] }
   | { type: 'log'; text: string }
+  /** The machine pauses at a step's end or a breakpoint, or because it was asked to. */
+  | { type: 'paused'; stop: Stop }
+  /** A step takes longer: the machine runs. */
+  | { type: 'resumed' }
+  /** `answer` is null while there is no machine. */
+  | { type: 'inspection'; id: number; answer: InspectorAnswer | null }
   /** The machine runs no more. `crashed`: not by its own will. */
   | { type: 'stopped'; crashed: boolean; problem: Problem }
   /** The machine could not be started. */

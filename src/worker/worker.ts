@@ -3,6 +3,8 @@ import { R, VMX_MODE, VMX_OFF } from '../cpu/state';
 import { cpuStateText } from '../cli/cpu-state';
 import { readMachineConfig } from '../machine/config';
 import { Session } from '../machine/session';
+import { Inspector } from '../observe/inspector';
+import { resumeTowards, setBreakpoints, stopHere, takeStop } from '../observe/stops';
 import { downloadImage } from './images';
 import { MachineHost } from './machine-host';
 import type { Report, Request } from './protocol';
@@ -13,7 +15,16 @@ let timer: ReturnType<typeof setTimeout> | undefined;
 const soon = new MessageChannel();
 let soonPending = false;
 
+const inspector = new Inspector();
+
 const host = new MachineHost({
+  inspector: {
+    setBreakpoints, resumeTowards, takeStop,
+    stopHere: () => stopHere('pause', 'paused'),
+    noteStop: () => inspector.noteStop(),
+    record: (on) => (on ? inspector.recorder.start() : inspector.recorder.stop()),
+    answer: (query) => inspector.answer(query),
+  },
   createSession: (config, images, outputs, sources) => new Session(config, images, outputs, sources),
   readConfig: readMachineConfig,
   download: (file, progress) => downloadImage(file, base, progress),
@@ -55,6 +66,18 @@ addEventListener('message', (event: MessageEvent<Request>) => {
       break;
     case 'consumed':
       host.consumed(request.bytes);
+      break;
+    case 'step':
+      host.step(request.goal);
+      break;
+    case 'breakpoints':
+      host.setBreakpoints(request.breakpoints);
+      break;
+    case 'record':
+      host.record(request.on);
+      break;
+    case 'inspect':
+      host.inspect(request.id, request.query);
       break;
   }
 });

@@ -8,7 +8,7 @@ import { FK_VM_EXIT, PF_ADDRESS } from '../../src/cpu/fault';
 import { getFlags, setFlags } from '../../src/cpu/flags';
 import { physRead32, physRead8, physWrite32, physWrite64, physWrite8 } from '../../src/cpu/mmu/physical';
 import { platform } from '../../src/cpu/platform';
-import { setExitObserver, setIoObserver } from '../../src/observe/exit-log';
+import { addExitObserver, setIoObserver } from '../../src/observe/exit-log';
 import { V } from '../../src/vmx/vmcs';
 import * as F from '../../src/vmx/fields';
 import * as I from '../../src/vmx/intercepts';
@@ -39,9 +39,11 @@ function nextBoundary(): void {
   run(() => { registerRecord(); });
 }
 
+let removeExitObserver = (): void => undefined;
+
 beforeEach(() => {
   setIoObserver(null);
-  setExitObserver(null);
+  removeExitObserver();
 });
 
 describe('a VM exit', () => {
@@ -140,7 +142,7 @@ describe('a VM exit', () => {
 
   it('tells its observer', () => {
     const seen: number[][] = [];
-    setExitObserver((...data) => { seen.push(data); });
+    removeExitObserver = addExitObserver((...data) => { seen.push(data); });
     launch();
     I.interceptSimple(10, registerRecord());
     expect(seen).toEqual([[10, 0, GUEST_RIP, 0]]);

@@ -7,9 +7,12 @@ import type { GuestMachine } from '../../src/observe/guest-machines';
 import { MachineHost } from '../../src/worker/machine-host';
 import type { HostedSession, HostServices } from '../../src/worker/machine-host';
 import { DownloadError } from '../../src/worker/problems';
+import type { Stop } from '../../src/observe/stops';
 import type { Report } from '../../src/worker/protocol';
 
 const CONFIG = 'kernel = "images/kernel"\nramdisk = "images/initrd"\nmemory = 64\nnestbox_l2_serial = 1\n';
+
+const STOP: Stop = { cause: 'pause', breakpoint: null, text: 'paused', instructions: 7, level: 1, vcpu: 0, linear: '0000000000001234' };
 
 /** 50 million instructions per second; idles while `busy` is false. */
 class FakeSession implements HostedSession {
@@ -76,7 +79,22 @@ class World {
   session: FakeSession | null = null;
   readonly reports: Report[] = [];
   readonly downloads: string[] = [];
+  stop: Stop | null = null;
+  readonly wishes: string[] = [];
   readonly services: HostServices = {
+    inspector: {
+      setBreakpoints: (list) => this.wishes.push(`breakpoints ${list.length}`),
+      resumeTowards: (goal) => this.wishes.push(`resume ${goal}`),
+      takeStop: () => {
+        const { stop } = this;
+        this.stop = null;
+        return stop;
+      },
+      stopHere: () => STOP,
+      noteStop: () => this.wishes.push('note'),
+      record: (on) => this.wishes.push(`record ${on}`),
+      answer: () => ({ ask: 'histogram', rows: [] }),
+    },
     createSession: (_config, images, outputs) => {
       this.session = new FakeSession(this, images, outputs);
       return this.session;
@@ -231,6 +249,51 @@ describe('MachineHost', () => {
     world.pass(10);
     expect(world.machine().guestSeconds - guestSeconds).toBeGreaterThan(0);
     expect(world.machine().guestSeconds - guestSeconds).toBeLessThan(0.2);
+  });
+
+  it('steps to a goal, pauses there, and says where', async () => {
+    const world = new World();
+    await world.start();
+    world.pass(50);
+    world.host.pause();
+    expect(world.of('paused').map((report) => report.stop)).toEqual([STOP]);
+    const machine = world.machine();
+    // Reached at once: the page is not told that the machine runs.
+    machine.next = () => {
+      world.stop = { ...STOP, cause: 'step', text: 'one step' };
+    };
+    const { instructions } = machine;
+    world.host.step('instruction');
+    expect(world.of('paused').at(-1)?.stop.text).toBe('one step');
+    expect(world.of('resumed')).toEqual([]);
+    expect(machine.instructions).toBeGreaterThan(instructions);
+    // Not reached soon: it runs on until it is.
+    world.host.step('exit');
+    expect(world.of('resumed').length).toBe(1);
+    world.pass(100);
+    machine.next = () => {
+      world.stop = { ...STOP, cause: 'breakpoint', breakpoint: 3 };
+    };
+    world.pass(100);
+    expect(world.of('paused').at(-1)?.stop.breakpoint).toBe(3);
+    const before = machine.instructions;
+    world.pass(1000);
+    expect(machine.instructions).toBe(before);
+    world.host.run();
+    world.pass(50);
+    expect(machine.instructions).toBeGreaterThan(before);
+    expect(world.wishes.filter((wish) => wish.startsWith('resume'))).toEqual(['resume null', 'resume instruction', 'resume exit', 'resume null']);
+  });
+
+  it('answers the inspector while paused and while running, and nothing before there is a machine', async () => {
+    const world = new World();
+    const query = { ask: 'histogram', filter: { reasons: null, level: null, vcpu: null } } as const;
+    world.host.inspect(1, query);
+    await world.start();
+    world.host.inspect(2, query);
+    world.host.pause();
+    world.host.inspect(3, query);
+    expect(world.of('inspection').map(({ id, answer }) => [id, answer?.ask ?? null])).toEqual([[1, null], [2, 'histogram'], [3, 'histogram']]);
   });
 
   it('batches output and waits for a page that falls behind', async () => {

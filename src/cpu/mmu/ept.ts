@@ -161,7 +161,7 @@ function walk(lo: number, hi: number, guestPage: number, access: number, purpose
 }
 
 /** Checks of a present entry (SDM 3C 28.3.3.1). `reservedHi`: bits 51:MAXPHYADDR of the high word. */
-function isMisconfigured(level: number, lo: number, reservedHi: number): boolean {
+export function isMisconfigured(level: number, lo: number, reservedHi: number): boolean {
   if ((lo & 3) === EPT_WRITE) return true;
   if ((lo & EPT_READ) === 0 && !eptCapabilities.executeOnly) return true;
   if (reservedHi !== 0) return true;

@@ -17,6 +17,7 @@ import { hasFeature } from '../features';
 import { setReg } from '../operands';
 import { isCanonical } from '../segments';
 import { noteSpinning } from '../turn';
+import { msrObserver } from '../../observe/exit-log';
 import { interceptMsr, interceptPause, interceptSimple, tscWordsForGuest } from '../../vmx/intercepts';
 import { readVirtualX2apic, virtualMsrValue, writeVirtualX2apic } from '../../vmx/apic-virtualization';
 import { rdtscpEnabled } from '../../vmx/controls';
@@ -50,6 +51,7 @@ function rdmsr(p: number): void {
     if (interceptMsr(index, false, p)) return;
     if (readVirtualX2apic(index)) value = virtualMsrValue;
   }
+  if (msrObserver !== null) msrObserver(index, false);
   if (value === msrValue && !readMsr(index)) raiseGp(0);
   set32(RAX, value[0]);
   set32(RDX, value[1]);
@@ -58,6 +60,7 @@ function rdmsr(p: number): void {
 function wrmsr(p: number): void {
   requireCpl0();
   if (isGuest() && (interceptMsr(R[RCX], true, p) || writeVirtualX2apic(R[RCX], R[RAX], R[RDX]))) return;
+  if (msrObserver !== null) msrObserver(R[RCX], true);
   if (!writeMsr(R[RCX], R[RAX], R[RDX])) raiseGp(0);
 }
 
