@@ -38,7 +38,7 @@ export interface RunArguments {
   memory: string | null;
   vcpus: string | null;
   /** Which tiers of the engine execute guest code. */
-  engine: 'interpreter' | 'jit';
+  engine: 'interpreter' | 'jit' | 'both';
 }
 
 export type Command = { kind: 'help' } | { kind: 'version' } | { kind: 'run'; run: RunArguments };
@@ -137,6 +137,7 @@ function checkTogether(run: RunArguments): void {
     throw new UsageError('--append, --initrd and --module belong to --kernel');
   }
   if (run.dumpMemory.length > 0 && run.dumpState === null) throw new UsageError('--dump-memory needs --dump-state, which names its files');
+  if (run.engine === 'both' && (run.trace.size > 0 || run.dumpState !== null)) throw new UsageError('--trace and --dump-state are for one engine, not for --engine both');
   const terminals = [...run.serial.values()].filter((target) => target.kind === 'stdio');
   if (terminals.length > 1) throw new UsageError('only one serial port can be connected to the terminal');
 }
@@ -218,6 +219,6 @@ function parseRange(value: string): { start: number; length: number } {
 }
 
 function parseEngine(value: string): RunArguments['engine'] {
-  if (value !== 'interpreter' && value !== 'jit') throw new UsageError(`--engine ${value}: interpreter or jit is expected`);
+  if (value !== 'interpreter' && value !== 'jit' && value !== 'both') throw new UsageError(`--engine ${value}: interpreter, jit or both is expected`);
   return value;
 }

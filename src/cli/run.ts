@@ -1,5 +1,4 @@
 /** `nestbox run`: a session under the control of a command line. */
-import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
@@ -12,10 +11,14 @@ import { Session } from '../machine/session';
 import type { RunArguments } from './arguments';
 import { ConsoleWatch } from './console-watch';
 import { cpuState, cpuStateText } from './cpu-state';
-import { FileError, imageSource, readConfigFile } from './files';
+import { imageSource, readConfigFile } from './files';
+import { exitOf } from './ending';
+import type { Ending } from './ending';
+import { runBoth } from './lockstep/run-both';
+import { SerialOutputs, writeOutput } from './outputs';
 import { connectTerminal } from './terminal';
-import { instructionLine, traceExits, traceIo } from './trace';
-import { EXIT_CRASHED, EXIT_DEBUG_VALUE, EXIT_LIMIT, EXIT_MATCHED, EXIT_STOPPED, UsageError } from './usage';
+import { nextInstruction, traceExits, traceIo } from './trace';
+import { EXIT_CRASHED, UsageError } from './usage';
 
 /** Virtual cycles between looks at consoles and limits. Fixed, so that typed text arrives at the same instant in every run. */
 const STEP_CYCLES = 1_000_000;
@@ -59,66 +62,6 @@ function readConfig(run: RunArguments): { config: MachineConfig; path: string | 
   return { config: interpretSettings(settings, path ?? 'command line'), path };
 }
 
-/** Where the bytes of serial ports go. */
-class SerialOutputs {
-  private readonly files = new Map<number | 'l2', number>();
-  private readonly terminalPort: number | null;
-  /** What the ports sent since the last flush. */
-  private readonly pending = new Map<number | 'l2', number[]>();
-
-  constructor(run: RunArguments) {
-    let terminal: number | null = run.serial.size === 0 ? COM1 : null;
-    for (const [port, target] of run.serial) {
-      if (target.kind === 'stdio') terminal = Number(port);
-      else this.files.set(port, openOutput(target.path));
-    }
-    this.terminalPort = terminal;
-  }
-
-  get terminal(): number | null {
-    return this.terminalPort;
-  }
-
-  write(port: number | 'l2', byte: number): void {
-    const bytes = this.pending.get(port);
-    if (bytes === undefined) this.pending.set(port, [byte]);
-    else bytes.push(byte);
-  }
-
-  flush(): void {
-    for (const [port, bytes] of this.pending) {
-      if (bytes.length === 0) continue;
-      if (port === this.terminalPort) process.stdout.write(Uint8Array.from(bytes));
-      const file = this.files.get(port);
-      if (file !== undefined) writeSync(file, Uint8Array.from(bytes));
-      bytes.length = 0;
-    }
-  }
-
-  close(): void {
-    this.flush();
-    for (const file of this.files.values()) closeSync(file);
-  }
-}
-
-function openOutput(path: string): number {
-  try {
-    return openSync(path, 'w');
-  } catch (error) {
-    throw new FileError(`${path}: cannot be written (${error instanceof Error ? error.message : String(error)})`);
-  }
-}
-
-function writeOutput(path: string, contents: string | Uint8Array): void {
-  try {
-    writeFileSync(path, contents);
-  } catch (error) {
-    throw new FileError(`${path}: cannot be written (${error instanceof Error ? error.message : String(error)})`);
-  }
-}
-
-type Ending = 'matched' | 'instruction limit' | 'time limit' | 'quit' | 'guest';
-
 class Run {
   private readonly args: RunArguments;
   private readonly session: Session;
@@ -133,9 +76,6 @@ class Run {
 
   constructor(args: RunArguments, config: MachineConfig, path: string | null) {
     this.args = args;
-    if (config.l2Serial === null && args.sends.some((send) => send.level === 'l2')) {
-      throw new UsageError('--send l2: the configuration does not say which serial port is wired to the guest (nestbox_l2_serial)');
-    }
     this.serial = new SerialOutputs(args);
     this.watch = new ConsoleWatch(args.sends, args.until);
     this.session = new Session(config, imageSource(path), {
@@ -222,7 +162,7 @@ class Run {
     const { session } = this;
     for (let n = 0; n < instructions && !session.waiting; n++) {
       const idle = session.cyclesUntilEvent;
-      if (idle === 0) process.stderr.write(`${instructionLine()}\n`);
+      if (idle === 0) process.stderr.write(`${nextInstruction().line}\n`);
       const outcome = session.run(Math.min(Math.max(1, idle), STEP_CYCLES));
       if (outcome !== 'running') return outcome;
     }
@@ -237,29 +177,11 @@ class Run {
 
   /** Says how it ended and chooses the exit code. */
   private report(ending: Ending): number {
-    const say = (text: string): boolean => process.stderr.write(`nestbox: ${text}${ending === 'matched' || this.watch.missing === '' ? '' : `; ${this.watch.missing}`}\n`);
-    const { debugExit, outcome } = this.session;
-    switch (ending) {
-      case 'matched': return EXIT_MATCHED;
-      case 'instruction limit': say(`stopped after ${this.args.maxInstructions} instructions`); return EXIT_LIMIT;
-      case 'time limit': say(`stopped after ${this.args.timeoutSeconds} seconds`); return EXIT_LIMIT;
-      case 'quit': return EXIT_STOPPED;
-      case 'guest':
-    }
-    switch (outcome) {
-      case 'running': say('the guest is halted and waits for input'); return EXIT_STOPPED;
-      case 'debug-exit':
-        if (debugExit === 0) return EXIT_MATCHED;
-        say(`the guest wrote ${debugExit} to the debug-exit port`);
-        return EXIT_DEBUG_VALUE;
-      case 'crash':
-        say(`the guest crashed after ${this.session.instructions} instructions`);
-        process.stderr.write(`${cpuStateText()}\n`);
-        return EXIT_CRASHED;
-      case 'halted': say('every processor is halted for good'); return EXIT_STOPPED;
-      case 'reset': say('the guest reset the machine'); return EXIT_STOPPED;
-      default: say('the guest powered the machine off'); return EXIT_STOPPED;
-    }
+    const { debugExit, outcome, instructions } = this.session;
+    const { code, text } = exitOf(ending, this.args, this.watch.missing, { outcome, debugExit, instructions });
+    if (text !== '') process.stderr.write(`nestbox: ${text}\n`);
+    if (code === EXIT_CRASHED) process.stderr.write(`${cpuStateText()}\n`);
+    return code;
   }
 
   private writeResults(exitCode: number, wallSeconds: number): void {
@@ -286,5 +208,8 @@ export async function runCommand(args: RunArguments): Promise<number> {
   for (const { line, key, message } of config.warnings) {
     process.stderr.write(`nestbox: warning: ${path ?? 'command line'}${line > 0 ? `:${line}` : ''}: ${key}: ${message}\n`);
   }
-  return new Run(args, config, path).main();
+  if (config.l2Serial === null && args.sends.some((send) => send.level === 'l2')) {
+    throw new UsageError('--send l2: the configuration does not say which serial port is wired to the guest (nestbox_l2_serial)');
+  }
+  return args.engine === 'both' ? runBoth(args, config, path) : new Run(args, config, path).main();
 }

@@ -64,10 +64,22 @@ function codeBytes(): Uint8Array {
 }
 
 /** The instruction that is about to execute. */
-export function instructionLine(): string {
+export interface NextInstruction {
+  rip: bigint;
+  /** In bytes. */
+  length: number;
+  /** Host-physical address of its first byte, -1 if it is not mapped. */
+  hostPhysical: number;
+  /** Instructions retired before, level, address, bytes and text. */
+  line: string;
+}
+
+export function nextInstruction(): NextInstruction {
   const bytes = codeBytes();
-  const address = (BigInt(R[RIP + 1] >>> 0) << 32n) | BigInt(R[RIP] >>> 0);
-  const decoded = disassemble(bytes, 0, address, codeBits());
+  const rip = (BigInt(R[RIP + 1] >>> 0) << 32n) | BigInt(R[RIP] >>> 0);
+  const decoded = disassemble(bytes, 0, rip, codeBits());
   const code = [...bytes.subarray(0, decoded.length)].map((byte) => hex(byte, 2)).join(' ');
-  return `${instructionCount()} L${levelNow()} ${hex(R[SEG_SEL + CS], 4)}:${rip64(R[RIP], R[RIP + 1])}  ${code.padEnd(30)} ${decoded.text}`;
+  const line = `${instructionCount()} L${levelNow()} ${hex(R[SEG_SEL + CS], 4)}:${rip64(R[RIP], R[RIP + 1])}  ${code.padEnd(30)} ${decoded.text}`;
+  const base = R[CODE64] !== 0 ? 0 : R[SEG_BASE + 2 * CS];
+  return { rip, length: decoded.length, hostPhysical: translateLinear((R[RIP] + base) | 0, R[CODE64] !== 0 ? R[RIP + 1] : 0), line };
 }

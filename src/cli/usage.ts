@@ -1,6 +1,6 @@
 /** The help text, exit codes, and the error for a command line that cannot be understood. */
 
-export const EXIT_MATCHED = 0, EXIT_USAGE = 2, EXIT_LIMIT = 3, EXIT_CRASHED = 4, EXIT_STOPPED = 5, EXIT_DEBUG_VALUE = 6;
+export const EXIT_MATCHED = 0, EXIT_DIFFERENT = 1, EXIT_USAGE = 2, EXIT_LIMIT = 3, EXIT_CRASHED = 4, EXIT_STOPPED = 5, EXIT_DEBUG_VALUE = 6;
 
 export class UsageError extends Error {}
 
@@ -27,10 +27,12 @@ Machine:
                          Without a configuration, VMX and EPT are offered; switch them off
                          with --set nestedhvm=0 and --set hap=0.
 
-  --engine interpreter|jit
+  --engine interpreter|jit|both
                          interpreter (default), or with hot code compiled as well: faster in
                          long computations, slower in boots; what guests see is the same to
-                         the instruction
+                         the instruction. both: two machines, one with each, in
+                         lockstep; stops at the first difference and tells the
+                         instruction that made it
 
 Consoles:
   --serial N=stdio       connect COM1 (N=0) to COM4 (N=3) to this terminal; leave with
@@ -61,6 +63,7 @@ Results:
 
 Exit codes:
   0  the --until text appeared, or the guest wrote 0 to the debug-exit port F4h
+  1  the engines differ (--engine both)
   2  wrong usage, configuration or file
   3  a limit was reached
   4  the guest crashed (triple fault); its state is printed

@@ -181,6 +181,52 @@ export const MSR_STORE = 768;
 /** Free for the engine (owned by src/cpu/engine): 896..1023. */
 export const ENGINE_STATE = 896;
 
+// --- Which of these words are the guest's ---
+
+/** Consecutive words of one meaning. */
+export interface WordRun {
+  readonly name: string;
+  /** First word. */
+  readonly at: number;
+  /** Words of one item: 2 for 64 bits. */
+  readonly words: number;
+  /** Items in a row. */
+  readonly count: number;
+}
+
+function run(name: string, at: number, words: number, count = 1): WordRun {
+  return { name, at, words, count };
+}
+
+/**
+ * Everything above that software can see, as it is at an instruction boundary: what two engines must agree on (src/observe/state-digest.ts). Whoever adds a word
+ * enters it here or below. Not here because their value needs interpretation: the flags, SIGNALS, INHIBIT. VMX words are in src/vmx/state.ts.
+ */
+export const ARCHITECTURAL_WORDS: readonly WordRun[] = [
+  ...['rax', 'rcx', 'rdx', 'rbx', 'rsp', 'rbp', 'rsi', 'rdi', 'r8', 'r9', 'r10', 'r11', 'r12', 'r13', 'r14', 'r15'].map((name, n) => run(name, RAX + 2 * n, 2)),
+  run('rip', RIP, 2), run('cpl', CPL, 1), run('lma', LMA, 1), run('64-bit code', CODE64, 1), run('vmx mode', VMX_MODE, 1),
+  run('nmi blocked', NMI_BLOCKED, 1), run('activity', ACTIVITY, 1), run('sipi vector', SIPI_VECTOR, 1), run('pending debug', PENDING_DB, 1), run('vcpu', VCPU, 1),
+  run('cr0', CR0, 1), run('cr2', CR2, 2), run('cr3', CR3, 2), run('cr4', CR4, 1), run('efer', EFER, 1), run('dr', DR0, 2, 4), run('dr6', DR6, 1), run('dr7', DR7, 1),
+  run('gdtr base', GDTR_BASE, 2), run('gdtr limit', GDTR_LIMIT, 1), run('idtr base', IDTR_BASE, 2), run('idtr limit', IDTR_LIMIT, 1),
+  run('star', STAR, 2), run('lstar', LSTAR, 2), run('cstar', CSTAR, 2), run('fmask', FMASK, 2), run('kernel gs base', KERNEL_GS_BASE, 2), run('tsc aux', TSC_AUX, 1),
+  run('sysenter cs', SYSENTER_CS, 1), run('sysenter esp', SYSENTER_ESP, 2), run('sysenter eip', SYSENTER_EIP, 2), run('pat', PAT, 2), run('misc enable', MISC_ENABLE, 2),
+  run('debugctl', DEBUGCTL, 2), run('apic base', APIC_BASE, 2), run('tsc adjust', TSC_ADJUST, 2), run('feature control', FEATURE_CONTROL, 1), run('pdpte', PDPTE, 2, 4),
+  ...['es', 'cs', 'ss', 'ds', 'fs', 'gs', 'ldtr', 'tr'].flatMap((name, s) => [
+    run(name, SEG_SEL + s, 1), run(`${name} limit`, SEG_LIMIT + s, 1), run(`${name} rights`, SEG_AR + s, 1), run(`${name} base`, SEG_BASE + 2 * s, 2),
+  ]),
+  run('xmm', XMM, 4, 16), run('mxcsr', MXCSR, 1), run('fpr significand', FP_MANT, 2, 8), run('fpr exponent', FP_EXP, 1, 8), run('fcw', FCW, 1), run('fsw', FSW, 1),
+  run('fpu top', FTOP, 1), run('fpu valid', FP_VALID, 1), run('fop', FOP, 1), run('fip', FIP, 2), run('fdp', FDP, 2), run('fcs', FCS, 1), run('fds', FDS, 1),
+  run('mtrr fixed', MTRR_FIXED, 2, 11), run('mtrr variable', MTRR_VARIABLE, 2, 16), run('mtrr default', MTRR_DEF_TYPE, 2), run('msr store', MSR_STORE, 2, 64),
+];
+
+/** The others: the engine's bookkeeping, forms of the above that are quicker to use, and what is meaningless between instructions. */
+export const BOOKKEEPING_WORDS: readonly WordRun[] = [
+  run('zero', ZERO, 2), run('effective address', EAT, 2), run('rip of the page', IPB, 2), run('budget', BUD, 1), run('record', CURP, 1), run('address mask', AMASK, 1),
+  run('tlb bank', TLBB, 1), run('lazy flags', FT, 1, 7), run('linear address', LA, 2), run('high word of a load', MEMHI, 1), run('context', CTX, 1), run('mode', MODE, 1),
+  run('inhibit', INHIBIT, 1), run('signals', SIGNALS, 1), run('inhibit at', INHIBIT_AT, 2), run('access privilege', ACCESS_USER, 1), run('deferred debug', DEFERRED_DB, 1),
+  run('fault', FAULT_KIND, 1, 4), run('rf at', RF_AT, 2), run('scratch', SCRATCH, 1, 128), run('engine', ENGINE_STATE, 1, 128),
+];
+
 // --- RFLAGS bits ---
 export const F_CF = 1, F_PF = 4, F_AF = 0x10, F_ZF = 0x40, F_SF = 0x80, F_TF = 0x100, F_IF = 0x200, F_DF = 0x400;
 export const F_OF = 0x800, F_IOPL = 0x3000, F_NT = 0x4000, F_RF = 0x10000, F_VM = 0x20000, F_AC = 0x40000;

@@ -30,7 +30,7 @@ import type { BootFile, BootModule } from './loaders/boot-request';
 import { loadRom } from './loaders/rom';
 import type { RomImage } from './loaders/rom';
 import { createMachine } from './machine';
-import type { Machine, StopReason } from './machine';
+import type { Machine, MachineState, StopReason } from './machine';
 
 /** Gets a file that a configuration names; throws with a message for people if there is none. */
 export type ImageSource = (name: string) => Promise<Uint8Array>;
@@ -161,6 +161,11 @@ export class Session {
   /** Level that executes now: 1 for the machine's own software. */
   get level(): number {
     return levelNow();
+  }
+
+  /** State of the devices, as they save it. */
+  deviceState(): MachineState {
+    return this.running().save();
   }
 
   stats(): SessionStats {

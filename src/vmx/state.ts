@@ -3,6 +3,7 @@
  * The decoded current VMCS is in vmcs.ts.
  */
 import { VMX_STATE } from '../cpu/state';
+import type { WordRun } from '../cpu/state';
 
 /** Physical address of the VMXON region, 64 bits. */
 export const VMXON_POINTER = VMX_STATE;
@@ -68,3 +69,24 @@ export const DELIVERY_FLAGS = VMX_STATE + 34;
 /** Clock value of the last PAUSE in ring 0 since VM entry (-Infinity: none), and of the one that began the loop it is in; RF64 index: word >> 1. */
 export const PAUSE_AT = VMX_STATE + 36;
 export const PAUSE_LOOP_FROM = VMX_STATE + 38;
+
+function run(name: string, at: number, words: number): WordRun {
+  return { name, at, words, count: 1 };
+}
+
+/**
+ * Of these words, what software can see at an instruction boundary (as ARCHITECTURAL_WORDS in src/cpu/state.ts, which see). The contents of the current VMCS
+ * are in vmcs.ts.
+ */
+export const ARCHITECTURAL_VMX_WORDS: readonly WordRun[] = [
+  run('vmxon pointer', VMXON_POINTER, 2), run('current vmcs', CURRENT_VMCS, 2), run('current vmcs valid', CURRENT_VALID, 1), run('pin-based controls', PIN, 1),
+  run('processor-based controls', PROC, 1), run('secondary controls', PROC2, 1), run('virtual nmi blocked', VIRTUAL_NMI_BLOCKED, 1), run('mtf exit pending', MTF_PENDING, 1),
+  run('apic exit pending', APIC_EXIT_REASON, 1), run('apic exit qualification', APIC_EXIT_QUALIFICATION, 1), run('virtual interrupt recognized', VIRTUAL_INTERRUPT_RECOGNIZED, 1),
+  run('entered at', ENTERED_AT, 2), run('preemption timer ends at', TIMER_DEADLINE, 2), run('pause at', PAUSE_AT, 2), run('pause loop from', PAUSE_LOOP_FROM, 2),
+];
+
+/** The others: what saves checks, what is meaningless between instructions, and who is whose guest. */
+export const BOOKKEEPING_VMX_WORDS: readonly WordRun[] = [
+  run('dirty', DIRTY, 1), run('checked host lma', CHECKED_HOST_LMA, 1), run('checked guest vm', CHECKED_GUEST_VM, 1), run('iret unblocked at', IRET_UNBLOCKED_AT, 2),
+  run('delivery', DELIVERY_INFO, 3), run('pending exit', PENDING_REASON, 9), run('guest', GUEST_ID, 1), run('launcher', LAUNCHER_ID, 1), run('delivery flags', DELIVERY_FLAGS, 1),
+];

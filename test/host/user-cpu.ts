@@ -89,7 +89,8 @@ function execute(watch?: () => void): void {
   }
 }
 
-function loadState(at: Int32Array, base: number): void {
+/** Registers, flags and segments as a case record says: word index `base` of `at`. */
+export function loadState(at: Int32Array, base: number): void {
   for (let n = 0; n < 32; n++) R[n] = at[base + CASE_GPR / 4 + n];
   R[RIP] = at[base + CASE_TARGET / 4];
   R[RIP + 1] = at[base + CASE_TARGET / 4 + 1];
@@ -238,14 +239,21 @@ export function followsPlan(cases: Uint8Array, at: number, plan: CasePlan): bool
   return follows;
 }
 
-/** Executes the case at cases[at], whose code has been placed. */
-export function runUserCase(cases: Uint8Array, at: number, manner: Manner, watch?: () => void): UserOutcome {
+/** Puts the memory contents that a case asks for in place. */
+export function applyPatches(cases: Uint8Array, at: number): void {
   const view = new DataView(cases.buffer, cases.byteOffset + at);
   const patches = view.getUint32(CASE_PATCH_COUNT, true);
   for (let n = 0; n < patches; n++) {
     const patch = CASE_PATCH + n * PATCH_BYTES, offset = view.getUint32(patch, true), length = view.getUint32(patch + 4, true);
     for (let i = 0; i < length; i++) mem8[physicalOf(offset + i)] = cases[at + patch + PATCH_DATA + i];
   }
+}
+
+/** Executes the case at cases[at], whose code has been placed. */
+export function runUserCase(cases: Uint8Array, at: number, manner: Manner, watch?: () => void): UserOutcome {
+  const view = new DataView(cases.buffer, cases.byteOffset + at);
+  const patches = view.getUint32(CASE_PATCH_COUNT, true);
+  applyPatches(cases, at);
   loadState(new Int32Array(cases.buffer, cases.byteOffset + at, CASE_FX / 4 + 128), 0);
   stepping = manner === 'stepped';
   if (manner === 'compiled') compileCode();

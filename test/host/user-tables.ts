@@ -17,10 +17,12 @@ import type { Area, Layout } from './user-layout';
 export const HLT = 0xf4, INT3 = 0xcc;
 
 // --- Physical memory ---
-const TABLES = 0x10000, TABLES_END = 0x40000, SYSTEM_PAGES = 0x40000, EXIT_PAGE = 0x50000, POOL = 0x100000;
+export const TABLES = 0x10000, TABLES_END = 0x40000, SYSTEM_PAGES = 0x40000;
+const EXIT_PAGE = 0x50000;
+export const POOL = 0x100000;
 // Offsets into the system pages.
-const GDT_AT = 0, LDT_AT = 0x800, IDT_AT = 0x1000, TSS_AT = 0x2000, STACK_TOP = 0x5000, SYSTEM_PAGE_COUNT = 5;
-export const HANDLERS_AT = 0x3000;
+const GDT_AT = 0, LDT_AT = 0x800, IDT_AT = 0x1000, TSS_AT = 0x2000, STACK_TOP = 0x5000;
+export const SYSTEM_PAGE_COUNT = 5, HANDLERS_AT = 0x3000;
 const LDT_LIMIT = 63, TSS_LIMIT = 0x67;
 /** Where the system pages lie, in the kernel's half. */
 const LONG_LO = 0, LONG_HI = 0xffff9000, LEGACY_LO = 0xf7a40000;
