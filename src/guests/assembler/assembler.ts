@@ -2,8 +2,8 @@
  * The assembler of the playground and of the built-in guests: NASM's syntax (a subset), flat binary output, all instructions of this
  * CPU. Encodings come from the opcode table, so what the CPU knows can be written, and nothing else.
  *
- * Directives: bits, use16/32/64, org, default rel/abs, align, alignb, times, db dw dd dq dt do, resb..reso, equ, section (the order of
- * the source is kept), global. Passes repeat until no address moves; encodings only ever grow, so that this ends.
+ * Directives: bits, use16/32/64, org, default rel/abs, align, alignb, times, db dw dd dq dt do, resb..reso, equ, absolute, struc, section (the
+ * order of the source is kept), global. Passes repeat until no address moves; encodings only ever grow, so that this ends.
  */
 import { SourceError, mistake } from './errors';
 import type { AssemblyError } from './errors';
@@ -27,6 +27,8 @@ export interface AssemblerOptions {
   readonly origin?: bigint;
   /** Names defined before the first line, as by %define. */
   readonly defines?: Readonly<Record<string, string>>;
+  /** Files that %include finds, by name. Errors in them are reported at the line of the %include. */
+  readonly includes?: Readonly<Record<string, string>>;
 }
 
 export interface ListingLine {
@@ -67,6 +69,8 @@ type Action =
   | { readonly kind: 'equ'; readonly value: Expression }
   | { readonly kind: 'bits'; readonly bits: 16 | 32 | 64 }
   | { readonly kind: 'org'; readonly value: Expression }
+  /** Null: back to the image. */
+  | { readonly kind: 'absolute'; readonly value: Expression | null }
   | { readonly kind: 'default'; readonly relative: boolean }
   | { readonly kind: 'nothing' };
 
@@ -86,7 +90,7 @@ const REPEAT_PREFIX: Readonly<Record<string, number>> = {
 };
 const SEGMENT_BYTE = [0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
 const SIZE_PREFIX = /^([oa])(16|32|64)$/;
-const DIRECTIVES = ['bits', 'org', 'default', 'align', 'alignb', 'section', 'segment', 'global', 'use16', 'use32', 'use64', 'cpu', 'equ', 'times'];
+const DIRECTIVES = ['bits', 'org', 'default', 'align', 'alignb', 'section', 'segment', 'global', 'extern', 'common', 'static', 'absolute', 'use16', 'use32', 'use64', 'cpu', 'equ', 'times'];
 
 // --- Parsing ---
 
@@ -108,7 +112,7 @@ class LineParser {
       const colon = second?.kind === 'symbol' && second.text === ':';
       if (colon || !isKeyword(first.text.toLowerCase())) {
         reader.at += colon ? 2 : 1;
-        if (!colon && second?.kind === 'symbol') mistake(`unknown instruction ${first.text}`);
+        if (!colon && second !== undefined && second.kind !== 'name') mistake(`unknown instruction ${first.text}`);
         // A word alone could be a forgotten operand; NASM takes it as a label, and so does this.
         label = fullName(first.text, this.scope);
         if (!first.text.startsWith('.')) this.scope = label;
@@ -167,9 +171,17 @@ class LineParser {
         if (reader.take(',')) return { kind: 'align', boundary, fill: this.action(reader) };
         return { kind: 'align', boundary, fill: word === 'alignb' ? { kind: 'data', width: 1, items: [{ bytes: [0] }] } : undefined };
       }
-      case 'section': case 'segment': case 'global': case 'cpu':
+      case 'absolute':
+        reader.at++;
+        return { kind: 'absolute', value: parseExpression(reader, this.scope) };
+      case 'section': case 'segment':
+        reader.at = reader.tokens.length;
+        return { kind: 'absolute', value: null };
+      case 'global': case 'static': case 'cpu':
         reader.at = reader.tokens.length;
         return { kind: 'nothing' };
+      case 'extern': case 'common':
+        return mistake(`${word} has no meaning in a flat image`);
       default: return this.instruction(reader);
     }
   }
@@ -282,6 +294,8 @@ class Pass {
   private readonly final: boolean;
   private bits: 16 | 32 | 64;
   private relative = false;
+  /** Address after `absolute`, where nothing is put out; null in the image. */
+  private absolute: bigint | null = null;
   private statements = 0;
   origin: bigint;
 
@@ -309,7 +323,7 @@ class Pass {
   }
 
   private address(): bigint {
-    return this.origin + BigInt(this.output.length);
+    return this.absolute ?? this.origin + BigInt(this.output.length);
   }
 
   private scope(): Scope {
@@ -353,6 +367,7 @@ class Pass {
   }
 
   private perform(action: Action, statement: Statement): void {
+    if (this.absolute !== null && (action.kind === 'instruction' || action.kind === 'data')) mistake('only resb and the like are possible after absolute');
     switch (action.kind) {
       case 'instruction': {
         const scope = this.scope();
@@ -368,7 +383,12 @@ class Pass {
         for (const item of action.items) this.output.push(this.dataBytes(item, action.width, scope));
         return;
       }
-      case 'reserve': this.output.reserve(this.count(action.count) * action.width); return;
+      case 'reserve': this.reserve(this.count(action.count) * action.width); return;
+      case 'absolute': {
+        const value = action.value === null ? null : evaluate(action.value, this.scope());
+        this.absolute = value === null ? null : value.constant;
+        return;
+      }
       case 'align': this.align(action, statement); return;
       case 'bits': this.bits = action.bits; return;
       case 'default': this.relative = action.relative; return;
@@ -382,11 +402,20 @@ class Pass {
     }
   }
 
+  private reserve(bytes: number): void {
+    if (this.absolute === null) this.output.reserve(bytes);
+    else this.absolute += BigInt(bytes);
+  }
+
   private align(action: Extract<Action, { kind: 'align' }>, statement: Statement): void {
     const boundary = this.count(action.boundary);
     if (boundary === 0 || (boundary & (boundary - 1)) !== 0) mistake('the alignment must be a power of two');
     const mask = BigInt(boundary - 1);
     const { fill } = action;
+    if (this.absolute !== null) {
+      this.absolute += -this.absolute & mask;
+      return;
+    }
     if (fill === undefined) {
       this.output.fill(0x90, Number(-this.address() & mask));
       return;
@@ -422,7 +451,7 @@ function sameSymbols(a: ReadonlyMap<string, bigint>, b: ReadonlyMap<string, bigi
 
 /** Assembles a source text. */
 export function assemble(source: string, options: AssemblerOptions = {}): AssemblyResult {
-  const { lines, errors: sourceErrors } = preprocess(source, options.defines ?? {});
+  const { lines, errors: sourceErrors } = preprocess(source, options.defines ?? {}, options.includes ?? {});
   const errors: AssemblyError[] = [...sourceErrors];
   const parser = new LineParser();
   const statements: Statement[] = [];

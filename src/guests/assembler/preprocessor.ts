@@ -1,11 +1,13 @@
 /**
- * The preprocessor, a small part of NASM's: %define (also with parameters), %undef, %assign, %macro/%endmacro with %1.. %0 and
- * %%local names, %rep/%endrep, %if %ifdef %ifndef %elif %else %endif, %error. It turns the source into the lines that are assembled.
+ * The preprocessor, the common part of NASM's: %define (also with parameters), %xdefine, %undef, %assign, %strlen, %macro with %1.. %0 %{1}
+ * %%local names, defaults, %rotate and rest parameters, %unmacro, %rep with %exitrep, %include, conditions (%if, %ifdef, %ifmacro, %ifidn, %ifid,
+ * %ifnum, %ifstr, %ifempty, their n, i and %elif forms), %error and %warning; %i forms of the definitions ignore case. struc, istruc and
+ * at are macros here as there. It turns the source into the lines that are assembled.
  */
 import { mistake, SourceError } from './errors';
 import type { AssemblyError } from './errors';
 import { evaluate, parseExpression, TokenReader } from './expression';
-import { stripComment, tokenize } from './lexer';
+import { parseNumber, stripComment, tokenize } from './lexer';
 
 export interface SourceLine {
   readonly text: string;
@@ -14,6 +16,9 @@ export interface SourceLine {
 }
 
 interface Definition {
+  readonly name: string;
+  /** Defined by %idefine: in any case. */
+  readonly anyCase: boolean;
   readonly parameters: readonly string[] | undefined;
   readonly text: string;
 }
@@ -24,6 +29,9 @@ interface Macro {
   readonly most: number;
   /** The last parameter takes the rest of the line. */
   readonly greedy: boolean;
+  /** What the parameters from `least` on are if the call leaves them out. */
+  readonly defaults: readonly string[];
+  readonly anyCase: boolean;
   readonly body: readonly SourceLine[];
 }
 
@@ -55,16 +63,45 @@ function splitArguments(text: string): string[] {
   return parts.map((part) => part.trim().replace(/^\{(.*)\}$/, '$1'));
 }
 
+/** The macro call in which a line stands: its parameters, turned by %rotate. */
+interface Call {
+  parameters: string[];
+  /** Prefix of its %%names. */
+  readonly prefix: string;
+}
+
+/** A structure whose members, or an instance of which, is being written. */
+interface Structure {
+  readonly name: string;
+  /** Label at the start of the instance; empty while the structure itself is defined. */
+  readonly start: string;
+}
+
+/** Thrown by %exitrep up to its %rep. */
+class ExitRepeat extends Error {}
+
 class Preprocessor {
   readonly output: SourceLine[] = [];
   readonly errors: AssemblyError[] = [];
   private readonly definitions = new Map<string, Definition>();
   private readonly macros = new Map<string, Macro[]>();
+  private readonly includes: Readonly<Record<string, string>>;
+  private call: Call | null = null;
+  private structure: Structure | null = null;
   private expansions = 0;
   private work = 0;
 
-  constructor(defines: Readonly<Record<string, string>>) {
-    for (const [name, text] of Object.entries(defines)) this.definitions.set(name, { parameters: undefined, text });
+  constructor(defines: Readonly<Record<string, string>>, includes: Readonly<Record<string, string>>) {
+    for (const [name, text] of Object.entries(defines)) this.setDefinition(name, text);
+    this.includes = includes;
+  }
+
+  private setDefinition(name: string, text: string, parameters?: readonly string[], anyCase = false): void {
+    this.definitions.set(anyCase ? `i:${name.toLowerCase()}` : name, { name, parameters, text, anyCase });
+  }
+
+  private definition(name: string): Definition | undefined {
+    return this.definitions.get(name) ?? this.definitions.get(`i:${name.toLowerCase()}`);
   }
 
   run(lines: readonly SourceLine[], depth: number): void {
@@ -90,47 +127,89 @@ class Preprocessor {
 
   /** Handles lines[at] and what belongs to it; returns the index after it. */
   private step(lines: readonly SourceLine[], at: number, depth: number): number {
-    const { text, line } = lines[at];
-    const directive = /^\s*%([a-z]+)\b\s*(.*)$/i.exec(text);
-    if (directive === null) {
+    const { line } = lines[at];
+    const text = this.withParameters(lines[at].text);
+    const directive = /^\s*%(\w+)\b\s*(.*)$/.exec(text);
+    // %1 at the start of a line is a parameter that has been replaced, or that the call did not give.
+    if (directive === null || /^\d/.test(directive[1])) {
       this.ordinary(this.expand(text), line, depth);
       return at + 1;
     }
-    const [, word, rest] = directive;
-    switch (word.toLowerCase()) {
-      case 'define': case 'xdefine': this.define(rest, word.toLowerCase() === 'xdefine'); return at + 1;
-      case 'undef': this.definitions.delete(rest.trim()); return at + 1;
-      case 'assign': {
+    const rest = directive[2];
+    const word = directive[1].toLowerCase();
+    if (/^if/.test(word)) return this.conditional(lines, at, depth);
+    switch (word) {
+      case 'define': case 'xdefine': case 'idefine': case 'ixdefine': this.define(rest, word.endsWith('xdefine'), word.startsWith('i')); return at + 1;
+      case 'undef': this.definitions.delete(this.definitions.has(rest.trim()) ? rest.trim() : `i:${rest.trim().toLowerCase()}`); return at + 1;
+      case 'assign': case 'iassign': {
         const [, name, value] = /^(\S+)\s+(.+)$/.exec(rest) ?? mistake('%assign needs a name and a value');
-        this.definitions.set(name, { parameters: undefined, text: this.constant(value).toString() });
+        this.setDefinition(name, this.constant(value).toString(), undefined, word === 'iassign');
         return at + 1;
       }
-      case 'error': return mistake(rest.trim());
-      case 'macro': {
+      case 'strlen': {
+        const [, name, value] = /^(\S+)\s+(.+)$/.exec(rest) ?? mistake('%strlen needs a name and a string');
+        const [string, ...more] = tokenize(this.expand(value));
+        if (string?.kind !== 'string' || more.length > 0) mistake('%strlen needs a name and a string');
+        this.setDefinition(name, String(string.bytes.length));
+        return at + 1;
+      }
+      case 'error': case 'fatal': return mistake(rest.trim().replace(/^(["'])(.*)\1$/, '$2'));
+      case 'warning': case 'line': case 'pragma': return at + 1;
+      case 'include': return this.include(rest, line, depth, at);
+      case 'macro': case 'imacro': {
         const end = this.matching(lines, at, /^\s*%i?macro\b/i, /^\s*%endm(acro)?\b/i, '%endmacro');
-        this.macro(rest, lines.slice(at + 1, end));
+        this.macro(rest, lines.slice(at + 1, end), word === 'imacro');
         return end + 1;
+      }
+      case 'unmacro': {
+        const [, name, least] = /^(\S+)(?:\s+(\d+))?/.exec(rest) ?? mistake('%unmacro needs a name');
+        const key = name.toLowerCase();
+        this.macros.set(key, (this.macros.get(key) ?? []).filter((macro) => least !== undefined && macro.least !== Number(least)));
+        return at + 1;
+      }
+      case 'rotate': {
+        const call = this.call ?? mistake('%rotate is only possible in a macro');
+        const count = call.parameters.length, by = count === 0 ? 0 : ((Number(this.constant(rest)) % count) + count) % count;
+        call.parameters = [...call.parameters.slice(by), ...call.parameters.slice(0, by)];
+        return at + 1;
       }
       case 'rep': {
         const end = this.matching(lines, at, /^\s*%rep\b/i, /^\s*%endrep\b/i, '%endrep');
-        const body = lines.slice(at + 1, end);
-        for (let n = this.constant(rest); n > 0n; n--) {
-          this.count();
-          this.run(body, depth + 1);
-        }
+        this.repeat(lines.slice(at + 1, end), this.constant(rest), depth);
         return end + 1;
       }
-      case 'if': case 'ifdef': case 'ifndef': return this.conditional(lines, at, depth);
+      case 'exitrep': throw new ExitRepeat();
       default: return mistake(`%${word} is not supported here`);
     }
+  }
+
+  private repeat(body: readonly SourceLine[], count: bigint, depth: number): void {
+    try {
+      for (let n = count; n > 0n; n--) {
+        this.count();
+        this.run(body, depth + 1);
+      }
+    } catch (error) {
+      if (!(error instanceof ExitRepeat)) throw error;
+    }
+  }
+
+  private include(rest: string, line: number, depth: number, at: number): number {
+    const name = rest.trim().replace(/^(["'`])(.*)\1$/, '$2');
+    if (!Object.hasOwn(this.includes, name)) mistake(`there is no file ${name} to include`);
+    const before = this.errors.length;
+    this.run(joinLines(this.includes[name]).map((included) => ({ text: included.text, line })), depth + 1);
+    for (let n = before; n < this.errors.length; n++) this.errors[n] = { line, message: `in ${name}: ${this.errors[n].message}` };
+    return at + 1;
   }
 
   /** A line that is no directive: a macro call, or a line for the assembler. */
   private ordinary(text: string, line: number, depth: number): void {
     this.count();
     const call = /^(\s*[\w.?@$#~]+\s*:)?\s*([A-Za-z_.?@$][\w.?@$#~]*)(?:\s+(.*))?$/.exec(text);
-    const candidates = call === null ? undefined : this.macros.get(call[2].toLowerCase());
-    if (call === null || candidates === undefined) {
+    const candidates = call === null ? undefined : this.macros.get(call[2].toLowerCase())?.filter((macro) => macro.anyCase || macro.name === call[2]);
+    if (call === null || candidates === undefined || candidates.length === 0) {
+      if (call !== null && this.structureLine(call[2].toLowerCase(), call[3] ?? '', line)) return;
       if (text.trim() !== '') this.output.push({ text, line });
       return;
     }
@@ -139,31 +218,77 @@ class Preprocessor {
     const macro = candidates.find((one) => given.length >= one.least && (given.length <= one.most || one.greedy));
     if (macro === undefined) mistake(`macro ${call[2]} does not take ${given.length} parameters`);
     if (macro.greedy && given.length > macro.most) given.splice(macro.most - 1, given.length, given.slice(macro.most - 1).join(','));
+    for (let n = given.length; n < macro.most && n - macro.least < macro.defaults.length; n++) given.push(macro.defaults[n - macro.least]);
     if (call[1] !== undefined) this.output.push({ text: call[1], line });
-    const prefix = `..@${++this.expansions}.`;
-    const body = macro.body.map((one) => ({
-      text: one.text.replace(/%%(\w+)|%\{(\d+)\}|%(\d+)/g, (_, local?: string, braced?: string, number?: string) => {
-        if (local !== undefined) return prefix + local;
-        const n = Number(braced ?? number);
-        return n === 0 ? String(given.length) : given[n - 1] ?? '';
-      }),
-      line,
-    }));
-    this.run(body, depth + 1);
+    const before = this.call;
+    this.call = { parameters: given, prefix: `..@${++this.expansions}.` };
+    try {
+      this.run(macro.body.map((one) => ({ text: one.text, line })), depth + 1);
+    } finally {
+      this.call = before;
+    }
   }
 
-  private define(rest: string, now: boolean): void {
-    const [, name, parameters, text] = /^([^\s(]+)(?:\(([^)]*)\))?\s*(.*)$/.exec(rest.trim()) ?? mistake('%define needs a name');
-    this.definitions.set(name, {
-      parameters: parameters === undefined ? undefined : parameters.split(',').map((one) => one.trim()),
-      text: now ? this.expand(text) : text.trim(),
+  /** A line with the parameters of the macro call that it belongs to. */
+  private withParameters(text: string): string {
+    const { call } = this;
+    if (call === null || !text.includes('%')) return text;
+    return text.replace(/%%(\w+)|%\{(\d+)\}|%(\d+)/g, (_, local?: string, braced?: string, number?: string) => {
+      if (local !== undefined) return call.prefix + local;
+      const n = Number(braced ?? number);
+      return n === 0 ? String(call.parameters.length) : call.parameters[n - 1] ?? '';
     });
   }
 
-  private macro(head: string, body: readonly SourceLine[]): void {
-    const [, name, least, most, plus] = /^(\S+)\s+(\d+)(?:-(\d+|\*))?(\+)?/.exec(head) ?? mistake('%macro needs a name and a number of parameters');
+  /** struc, endstruc, istruc, at and iend; false for any other line. */
+  private structureLine(word: string, rest: string, line: number): boolean {
+    const put = (...texts: string[]): true => {
+      for (const text of texts) this.output.push({ text, line });
+      return true;
+    };
+    const inside = this.structure;
+    switch (word) {
+      case 'struc': {
+        const [name, offset] = splitArguments(rest);
+        this.structure = { name, start: '' };
+        return put(`absolute ${offset ?? '0'}`, `${name}:`);
+      }
+      case 'endstruc': {
+        if (inside === null || inside.start !== '') mistake('endstruc without struc');
+        this.structure = null;
+        return put(`${inside.name}_size equ ($ - ${inside.name})`, 'section .text');
+      }
+      case 'istruc': {
+        this.structure = { name: rest.trim(), start: `..@${++this.expansions}.istruc` };
+        return put(`${this.structure.start}:`);
+      }
+      case 'at': {
+        if (inside === null || inside.start === '') return false;
+        const [member, ...data] = splitArguments(rest);
+        put(`times (${member} - ${inside.name}) - ($ - ${inside.start}) db 0`);
+        return data.length === 0 || put(data.join(','));
+      }
+      case 'iend': {
+        if (inside === null || inside.start === '') mistake('iend without istruc');
+        this.structure = null;
+        return put(`times ${inside.name}_size - ($ - ${inside.start}) db 0`);
+      }
+      default: return false;
+    }
+  }
+
+  private define(rest: string, now: boolean, anyCase: boolean): void {
+    const [, name, parameters, text] = /^([^\s(]+)(?:\(([^)]*)\))?\s*(.*)$/.exec(rest.trim()) ?? mistake('%define needs a name');
+    this.setDefinition(
+      name, now ? this.expand(text) : text.trim(), parameters === undefined ? undefined : parameters.split(',').map((one) => one.trim()), anyCase,
+    );
+  }
+
+  private macro(head: string, body: readonly SourceLine[], anyCase: boolean): void {
+    const [, name, least, most, plus, rest] = /^(\S+)\s+(\d+)(?:-(\d+|\*))?(\+)?(?:\.nolist)?\s*(.*)$/.exec(head) ?? mistake('%macro needs a name and a number of parameters');
+    const defaults = rest.trim() === '' ? [] : splitArguments(rest);
     const macro: Macro = {
-      name, least: Number(least), most: most === '*' ? Infinity : Number(most ?? least), greedy: plus !== undefined, body,
+      name, least: Number(least), most: most === '*' ? Infinity : Number(most ?? least), greedy: plus !== undefined, defaults, anyCase, body,
     };
     const list = this.macros.get(name.toLowerCase());
     if (list === undefined) this.macros.set(name.toLowerCase(), [macro]);
@@ -183,7 +308,7 @@ class Preprocessor {
   private conditional(lines: readonly SourceLine[], at: number, depth: number): number {
     let nesting = 0, taken = false, active = false, start = at + 1;
     for (let i = at; i < lines.length; i++) {
-      const found = /^\s*%(if\w*|elif|else|endif)\b\s*(.*)$/i.exec(lines[i].text);
+      const found = /^\s*%(if\w*|elif\w*|else|endif)\b\s*(.*)$/i.exec(lines[i].text);
       if (found === null) continue;
       const word = found[1].toLowerCase();
       if (word.startsWith('if')) {
@@ -195,16 +320,43 @@ class Preprocessor {
       if (active) this.run(lines.slice(start, i), depth + 1);
       start = i + 1;
       if (word === 'endif') return i + 1;
-      active = !taken && (word === 'else' || this.condition(word, found[2]));
+      active = !taken && (word === 'else' || this.condition(word.replace(/^(el)?if/, ''), this.withParameters(found[2])));
       taken ||= active;
     }
     return mistake('%endif is missing');
   }
 
-  private condition(word: string, rest: string): boolean {
-    if (word === 'ifdef') return this.definitions.has(rest.trim());
-    if (word === 'ifndef') return !this.definitions.has(rest.trim());
-    return this.constant(rest) !== 0n;
+  /** `kind`: what follows %if or %elif. */
+  private condition(kind: string, rest: string): boolean {
+    if (kind === '') return this.constant(rest) !== 0n;
+    const positive = this.positiveCondition(kind, rest);
+    if (positive !== undefined) return positive;
+    const negative = kind.startsWith('n') ? this.positiveCondition(kind.slice(1), rest) : undefined;
+    return negative === undefined ? mistake(`%if${kind} is not supported here`) : !negative;
+  }
+
+  private positiveCondition(kind: string, rest: string): boolean | undefined {
+    switch (kind) {
+      case 'def': return this.definition(rest.trim()) !== undefined;
+      case 'macro': {
+        const [, name, count] = /^(\S+)(?:\s+(\d+))?/.exec(rest.trim()) ?? mistake('%ifmacro needs a name');
+        return (this.macros.get(name.toLowerCase()) ?? []).some((macro) => (
+          (macro.anyCase || macro.name === name) && (count === undefined || (Number(count) >= macro.least && (Number(count) <= macro.most || macro.greedy)))
+        ));
+      }
+      case 'idn': case 'idni': {
+        const [left, right] = splitArguments(this.expand(rest)).map((text) => text.replaceAll(/\s+/g, ' '));
+        return kind === 'idn' ? left === right : left.toLowerCase() === right?.toLowerCase();
+      }
+      case 'empty': return this.expand(rest).trim() === '';
+      case 'id': return /^[A-Za-z_.?@$][\w.?@$#~]*$/.test(this.expand(rest).trim());
+      case 'num': return isNumber(this.expand(rest).trim());
+      case 'str': {
+        const tokens = tokenize(this.expand(rest));
+        return tokens.length === 1 && tokens[0].kind === 'string';
+      }
+      default: return undefined;
+    }
   }
 
   private constant(text: string): bigint {
@@ -223,7 +375,7 @@ class Preprocessor {
     PIECES.lastIndex = 0;
     for (let found = PIECES.exec(text); found !== null; found = PIECES.exec(text)) {
       const name = found[0];
-      const definition = hidden.includes(name) ? undefined : this.definitions.get(name);
+      const definition = hidden.includes(name) ? undefined : this.definition(name);
       if (definition === undefined) continue;
       let end = PIECES.lastIndex, body = definition.text;
       if (definition.parameters !== undefined) {
@@ -258,8 +410,18 @@ class Preprocessor {
   }
 }
 
-/** Expands a source; `defines` are names defined before its first line. */
-export function preprocess(source: string, defines: Readonly<Record<string, string>>): { lines: SourceLine[]; errors: AssemblyError[] } {
+function isNumber(text: string): boolean {
+  if (!/^-?\d/.test(text)) return false;
+  try {
+    parseNumber(text.replace(/^-/, ''));
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Lines without comments; a backslash at the end joins a line with the next. */
+function joinLines(source: string): SourceLine[] {
   const lines: SourceLine[] = [];
   let pending = '', first = 0;
   source.split(/\r?\n/).forEach((raw, index) => {
@@ -272,7 +434,19 @@ export function preprocess(source: string, defines: Readonly<Record<string, stri
     lines.push({ text: pending + text, line: first });
     pending = '';
   });
-  const preprocessor = new Preprocessor(defines);
-  preprocessor.run(lines, 0);
+  return lines;
+}
+
+/** Expands a source; `defines` are names defined before its first line, `includes` the files that %include finds. */
+export function preprocess(
+  source: string, defines: Readonly<Record<string, string>>, includes: Readonly<Record<string, string>>,
+): { lines: SourceLine[]; errors: AssemblyError[] } {
+  const preprocessor = new Preprocessor(defines, includes);
+  try {
+    preprocessor.run(joinLines(source), 0);
+  } catch (error) {
+    if (!(error instanceof ExitRepeat)) throw error;
+    preprocessor.errors.push({ line: 1, message: '%exitrep without %rep' });
+  }
   return { lines: preprocessor.output, errors: preprocessor.errors };
 }

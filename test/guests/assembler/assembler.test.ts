@@ -222,6 +222,196 @@ label: iret
  xchg ecx, [rax]
  test [rax], ecx
  test ecx, [rax]`,
+  'macros with defaults, rotation and nesting': `%macro put 1-3 7, 'x'
+ db %1, %2, %3
+%endmacro
+ put 1
+ put 1, 2
+ put 1, 2, 3
+%macro each 1-*
+%rep %0
+ db %1
+%rotate 1
+%endrep
+%endmacro
+ each 5, 6, 7, 8
+%macro outer 1
+%macro inner_%1 0
+ db 0x43
+%endmacro
+ inner_%1
+%endmacro
+ outer 3
+%imacro Loud 0
+ db 9
+%endmacro
+ LOUD
+%macro quiet 0
+ db 1
+%endmacro
+%unmacro quiet 0
+%macro quiet 0
+ db 2
+%endmacro
+ quiet
+%macro byname 1
+ %ifidni %1,eax
+ db 1
+ %elifidn %1,ebx
+ db 2
+ %elifnum %1
+ db 3
+ %elifstr %1
+ db 4
+ %elifid %1
+ db 5
+ %elifempty %1
+ db 6
+ %endif
+%endmacro
+ byname EAX
+ byname ebx
+ byname 0x20
+ byname 'str'
+ byname word1
+ byname {}`,
+  'more definitions and conditions': `%idefine Case 5
+ db CASE, case
+%undef Case
+%strlen size 'hello'
+ db size
+%xdefine before size
+%assign size 9
+ db before, size
+%iassign Big 3
+ db BIG
+%ifnidn a,b
+ db 1
+%endif
+%ifnmacro none
+ db 2
+%endif
+%macro some 2
+%endmacro
+%ifmacro some 2
+ db 3
+%endif
+%ifmacro some 3
+ db 4
+%endif
+%ifnum 12
+ db 5
+%endif
+%ifnstr 12
+ db 6
+%endif
+%ifndef x
+%elifdef y
+ db 7
+%else
+ db 8
+%endif
+%assign i 0
+%rep 100
+%if i == 3
+%exitrep
+%endif
+ db i
+%assign i i+1
+%endrep
+%warning no matter`,
+  'structures': `struc point
+.x: resd 1
+.y: resd 1
+.tag: resb 3
+alignb 4
+.end:
+endstruc
+struc more, 16
+.a: resq 1
+endstruc
+ bits 32
+ mov eax, [ebx + point.y]
+ db point_size, more.a, more_size
+first:
+ istruc point
+ at point.x, dd 5
+ at point.tag, db 'ab'
+ iend
+ dd first, $
+absolute 0x500
+buffer: resb 16
+behind: resw 1
+section .text
+ dd buffer, behind, $`,
+  'continued lines and comments': `db 1, \
+ 2, 3 ; not this
+db ';' ; but this
+%define long 4 + \
+ 5
+db long`,
+  'system and VMX instructions': `bits 64
+ vmxon [rax]
+ vmptrld [rsp+8]
+ vmptrst [abs 0x1000]
+ vmclear [rbx+rcx*8]
+ vmread rax, rbx
+ vmread [rdi], rcx
+ vmwrite rax, [rsi]
+ vmwrite r8, r15
+ vmlaunch
+ vmresume
+ vmxoff
+ vmcall
+ vmfunc
+ invept rax, [rbx]
+ invvpid r9, [rsp]
+ lgdt [rax]
+ lidt [rel $]
+ sgdt [rbx]
+ sidt [rcx]
+ lldt ax
+ ltr word [rax]
+ str eax
+ sldt rbx
+ smsw ax
+ lmsw cx
+ clts
+ invlpg [rax]
+ wbinvd
+ invd
+ rdmsr
+ wrmsr
+ rdtsc
+ rdtscp
+ rdpmc
+ cpuid
+ xgetbv
+ xsetbv
+ swapgs
+ sysenter
+ sysexit
+ syscall
+ sysret
+ o64 sysret
+ mov cr8, rax
+ mov rdx, cr4
+ mov dr7, rbx
+ lar eax, bx
+ lsl ecx, [rdx]
+ verr ax
+ verw [rbx]
+ monitor
+ mwait
+ pause
+ ud2
+ iretq
+ int3
+ int 0x80
+ lfence
+ clflush [rax]
+ fxsave [rdi]
+ fxsave64 [rdi]`,
   'segment registers': `bits 32
  mov ds, ax
  mov es, eax
@@ -260,6 +450,18 @@ describe('results', () => {
   });
 });
 
+describe('%include', () => {
+  it('takes the files given, and reports their errors at its own line', () => {
+    const includes = { 'a.inc': '%define X 5\n%include "b.inc"\n', 'b.inc': '%macro two 1\n db %1, %1\n%endmacro', 'bad.inc': 'nop\nfoo 1, 2', 'self.inc': '%include "self.inc"' };
+    const result = assemble('%include "a.inc"\n two X\n', { includes });
+    expect(result.ok && [...result.bytes]).toEqual([5, 5]);
+    const bad = assemble('nop\n%include "bad.inc"\n', { includes });
+    expect(!bad.ok && bad.errors[0]).toEqual({ line: 2, message: 'unknown instruction foo' });
+    const self = assemble('%include "self.inc"', { includes });
+    expect(!self.ok && self.errors[0].message).toContain('nested too deeply');
+  });
+});
+
 describe('messages', () => {
   it.each([
     ['nop\nfoo eax, 1', '2: unknown instruction foo'],
@@ -281,6 +483,11 @@ describe('messages', () => {
     ['bits 64\nmov ah, r8b', '2: mov does not take these operands'],
     ['mov ax, 1 2', '1: unexpected text at the end of the line'],
     ['x equ y', '1: y is not defined'],
+    ['%include "nothing.inc"', '1: there is no file nothing.inc to include'],
+    ['%exitrep', '1: %exitrep without %rep'],
+    ['%ifodd 1\n%endif', '1: %ifodd is not supported here'],
+    ['nop\nabsolute 5\nnop', '3: only resb and the like are possible after absolute'],
+    ['extern x', '1: extern has no meaning in a flat image'],
     ['bits 16\nmov al, 300', '2: mov does not take these operands'],
   ])('%j: %s', (source, message) => {
     expect(messages(source)).toContain(message);
