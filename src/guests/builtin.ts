@@ -3,8 +3,12 @@ import { assemble } from './assembler/assembler';
 import type { AssemblyError, AssemblyResult } from './assembler/assembler';
 import { BUILTIN_L1_SOURCE } from './builtin-l1.asm';
 import { BUILTIN_L2_SOURCE } from './builtin-l2.asm';
+import { VMX_INC_SOURCE } from './lessons/vmx-inc.asm';
 
 export { BUILTIN_L1_SOURCE, BUILTIN_L2_SOURCE };
+
+/** Files that %include finds in both. */
+export const INCLUDES: Readonly<Record<string, string>> = { 'vmx.inc': VMX_INC_SOURCE };
 
 export interface BuiltinSources {
   readonly l1: string;
@@ -26,8 +30,8 @@ export type BuiltinImages =
 
 /** Assembles the demo; without arguments the sources as they come with the program. */
 export function buildBuiltin(sources: Partial<BuiltinSources> = {}): BuiltinImages {
-  const l1 = assemble(sources.l1 ?? BUILTIN_L1_SOURCE);
-  const l2 = assemble(sources.l2 ?? BUILTIN_L2_SOURCE);
+  const l1 = assemble(sources.l1 ?? BUILTIN_L1_SOURCE, { includes: INCLUDES });
+  const l2 = assemble(sources.l2 ?? BUILTIN_L2_SOURCE, { includes: INCLUDES });
   if (l1.ok && l2.ok) return { ok: true, kernel: l1.bytes, module: l2.bytes, l1, l2 };
   return {
     ok: false,

@@ -36,6 +36,19 @@ interface Token {
   text: string;
   quoted: boolean;
   line: number;
+  /** Where it stands in the text. */
+  start: number;
+  end: number;
+}
+
+/** Where an assignment stands in the text, for editors. */
+export interface XlSpan {
+  key: string;
+  append: boolean;
+  /** From the key to the end of the value. */
+  start: number;
+  valueStart: number;
+  end: number;
 }
 
 const SIMPLE_ESCAPES: Record<string, string> = {
@@ -47,6 +60,7 @@ const MAX_DEPTH = 16;
 
 class Lexer {
   private at = 0;
+  private tokenStart = 0;
   private line: number;
   private readonly source: string;
   readonly file: string;
@@ -62,7 +76,7 @@ class Lexer {
   }
 
   private token(kind: Token['kind'], text: string, quoted = false): Token {
-    return { kind, text, quoted, line: this.line };
+    return { kind, text, quoted, line: this.line, start: this.tokenStart, end: this.at };
   }
 
   private match(pattern: RegExp): string | null {
@@ -75,6 +89,7 @@ class Lexer {
 
   next(): Token {
     this.match(/(?:[ \t\r]|#[^\n]*)*/y);
+    this.tokenStart = this.at;
     if (this.at >= this.source.length) return this.token('end', 'the end of the file');
     const c = this.source[this.at];
     if (c === '\n') {
@@ -131,6 +146,8 @@ class Lexer {
 class Parser {
   private readonly lexer: Lexer;
   private token: Token;
+  /** End of the last token taken. */
+  private takenTo = 0;
 
   constructor(lexer: Lexer) {
     this.lexer = lexer;
@@ -139,6 +156,7 @@ class Parser {
 
   private advance(): Token {
     const token = this.token;
+    this.takenTo = token.end;
     this.token = this.lexer.next();
     return token;
   }
@@ -166,7 +184,7 @@ class Parser {
     return value;
   }
 
-  settings(into: XlSettings): void {
+  settings(into: XlSettings, spans: XlSpan[] = []): void {
     for (;;) {
       while (this.token.kind === 'newline' || this.is(';')) this.advance();
       if (this.token.kind === 'end') return;
@@ -175,7 +193,9 @@ class Parser {
       const append = this.is('+=');
       if (!append && !this.is('=')) this.unexpected('`=` or `+=`');
       this.advance();
+      const valueStart = this.token.start;
       assign(into, { key: key.text, value: this.value(0), line: key.line, file: this.lexer.file }, append);
+      spans.push({ key: key.text, append, start: key.start, valueStart, end: this.takenTo });
       if (!this.ends()) this.unexpected('the end of the setting');
     }
   }
@@ -230,6 +250,13 @@ export function parseXlConfig(source: string, file: string): XlSettings {
   const settings: XlSettings = new Map();
   new Parser(new Lexer(source, file, 1)).settings(settings);
   return settings;
+}
+
+/** The assignments of a file in the order of the text. */
+export function xlSpans(source: string, file: string): XlSpan[] {
+  const spans: XlSpan[] = [];
+  new Parser(new Lexer(source, file, 1)).settings(new Map(), spans);
+  return spans;
 }
 
 /**
