@@ -1,7 +1,15 @@
 /** The command line, understood. */
 import { UsageError } from './usage';
 
-export type ConsoleLevel = 'l1' | 'l2';
+/** `vga` and `l2vga`: the text on the screen of the machine, or of its first guest. */
+export type ConsoleLevel = 'l1' | 'l2' | 'vga' | 'l2vga';
+export type ScreenName = 'l1' | 'l2';
+
+/** A screen to be written to a file at the end. */
+export interface ScreenFile {
+  screen: ScreenName;
+  path: string;
+}
 
 export interface Watch {
   level: ConsoleLevel;
@@ -27,6 +35,9 @@ export interface RunArguments {
   maxInstructions: number;
   timeoutSeconds: number;
   stats: string | null;
+  /** Pictures as PNG, and screens as text. */
+  screenshots: ScreenFile[];
+  screenTexts: ScreenFile[];
   trace: Set<TraceKind>;
   dumpState: string | null;
   dumpMemory: { start: number; length: number }[];
@@ -43,11 +54,12 @@ export interface RunArguments {
 
 export type Command = { kind: 'help' } | { kind: 'version' } | { kind: 'run'; run: RunArguments };
 
+const CONSOLES: readonly ConsoleLevel[] = ['l1', 'l2', 'vga', 'l2vga'];
 const TRACE_KINDS: readonly string[] = ['exits', 'instructions', 'io'];
 
 /** Options of `run` that take a value. */
 const OPTIONS = new Set([
-  '--set', '--serial', '--until', '--send', '--max-instructions', '--timeout', '--stats', '--trace', '--dump-state', '--dump-memory',
+  '--set', '--serial', '--until', '--send', '--max-instructions', '--timeout', '--stats', '--screenshot', '--screen-text', '--trace', '--dump-state', '--dump-memory',
   '--kernel', '--append', '--initrd', '--module', '--bios', '--memory', '--vcpus', '--engine',
 ]);
 /** Options that may be given once. */
@@ -65,7 +77,7 @@ export function parseArguments(args: readonly string[]): Command {
 
 function parseRun(args: readonly string[]): RunArguments {
   const run: RunArguments = {
-    config: null, set: [], serial: new Map(), until: null, sends: [], maxInstructions: Infinity, timeoutSeconds: Infinity, stats: null,
+    config: null, set: [], serial: new Map(), until: null, sends: [], maxInstructions: Infinity, timeoutSeconds: Infinity, stats: null, screenshots: [], screenTexts: [],
     trace: new Set(), dumpState: null, dumpMemory: [], kernel: null, append: null, initrd: null, modules: [], bios: null, memory: null, vcpus: null, engine: 'interpreter',
   };
   const seen = new Set<string>();
@@ -98,6 +110,8 @@ function takeOption(run: RunArguments, option: string, value: string): void {
     case '--engine': run.engine = parseEngine(value); break;
     case '--timeout': run.timeoutSeconds = parseSeconds(value); break;
     case '--stats': run.stats = value; break;
+    case '--screenshot': run.screenshots.push(parseScreenFile(value)); break;
+    case '--screen-text': run.screenTexts.push(parseScreenFile(value)); break;
     case '--trace':
       for (const kind of value.split(',')) {
         if (!isTraceKind(kind)) throw new UsageError(`--trace ${kind}: one of ${TRACE_KINDS.join(', ')}`);
@@ -153,9 +167,16 @@ function takeSerial(run: RunArguments, value: string): void {
 }
 
 function parseLevel(option: string, value: string): { level: ConsoleLevel; rest: string } {
-  const found = /^(l1|l2):(.*)$/s.exec(value);
-  if (found === null) throw new UsageError(`${option} ${value}: must start with l1: or l2:`);
-  return { level: found[1] === 'l1' ? 'l1' : 'l2', rest: found[2] };
+  const found = /^(l1|l2|vga|l2vga):(.*)$/s.exec(value);
+  const level = CONSOLES.find((name) => name === found?.[1]);
+  if (found === null || level === undefined) throw new UsageError(`${option} ${value}: must start with ${CONSOLES.map((name) => `${name}:`).join(', ')}`);
+  return { level, rest: found[2] };
+}
+
+/** FILE, or l2=FILE. */
+function parseScreenFile(value: string): ScreenFile {
+  const guest = value.startsWith('l2=');
+  return { screen: guest ? 'l2' : 'l1', path: guest ? value.slice('l2='.length) : value };
 }
 
 function parsePattern(option: string, text: string): RegExp {

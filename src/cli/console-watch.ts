@@ -1,12 +1,12 @@
-/** Follows the consoles for --send and --until. What a match has used up is not looked at again. */
+/** Follows the consoles for --send and --until. What a match has used up is not looked at again; a screen's text is what it shows now. */
 import type { ConsoleLevel, Send, Watch } from './arguments';
 
 /** Text kept for matching, per console: enough for any sensible pattern. */
 const KEPT = 1 << 16;
 
 export class ConsoleWatch {
-  private readonly text: Record<ConsoleLevel, string> = { l1: '', l2: '' };
-  private readonly fresh: Record<ConsoleLevel, boolean> = { l1: false, l2: false };
+  private readonly text: Record<ConsoleLevel, string> = { l1: '', l2: '', vga: '', l2vga: '' };
+  private fresh = false;
   private readonly sends: Send[];
   private readonly until: Watch | null;
 
@@ -18,7 +18,20 @@ export class ConsoleWatch {
   /** A byte appeared on a console. */
   add(level: ConsoleLevel, byte: number): void {
     this.text[level] += String.fromCharCode(byte);
-    this.fresh[level] = true;
+    this.fresh = true;
+  }
+
+  /** Screens that the next match waits for. */
+  get screens(): ('vga' | 'l2vga')[] {
+    const level = this.sends.length > 0 ? this.sends[0].level : this.until?.level;
+    return level === 'vga' || level === 'l2vga' ? [level] : [];
+  }
+
+  /** What a screen shows. */
+  show(level: 'vga' | 'l2vga', text: string): void {
+    if (text === this.text[level]) return;
+    this.text[level] = text;
+    this.fresh = true;
   }
 
   private match(watch: Watch): boolean {
@@ -31,14 +44,14 @@ export class ConsoleWatch {
 
   /** Looks at what has appeared since the last call: types what is due through `type`; true once the awaited text is there. */
   check(type: (level: ConsoleLevel, text: Uint8Array) => void): boolean {
-    if (!this.fresh.l1 && !this.fresh.l2) return false;
+    if (!this.fresh) return false;
     while (this.sends.length > 0 && this.match(this.sends[0])) {
       const { level, text } = this.sends[0];
       this.sends.shift();
       type(level, text);
     }
     const done = this.sends.length === 0 && this.until !== null && this.match(this.until);
-    this.fresh.l1 = this.fresh.l2 = false;
+    this.fresh = false;
     for (const level of ['l1', 'l2'] as const) {
       if (this.text[level].length > 2 * KEPT) this.text[level] = this.text[level].slice(-KEPT);
     }

@@ -8,7 +8,8 @@ import { physReadBytes } from '../cpu/mmu/physical';
 import { applySetting, interpretSettings, parseXlConfig } from '../machine/config';
 import type { MachineConfig, XlSettings } from '../machine/config';
 import { Session } from '../machine/session';
-import type { RunArguments } from './arguments';
+import { keyFor } from '../machine/us-keyboard';
+import type { ConsoleLevel, RunArguments } from './arguments';
 import { ConsoleWatch } from './console-watch';
 import { cpuState, cpuStateText } from './cpu-state';
 import { imageSource, readConfigFile } from './files';
@@ -16,6 +17,7 @@ import { exitOf } from './ending';
 import type { Ending } from './ending';
 import { runBoth } from './lockstep/run-both';
 import { SerialOutputs, writeOutput } from './outputs';
+import { screenPicture, screenText } from './screens';
 import { connectTerminal } from './terminal';
 import { nextInstruction, traceExits, traceIo } from './trace';
 import { EXIT_CRASHED, UsageError } from './usage';
@@ -136,6 +138,7 @@ class Run {
       const outcome = instructionTrace ? this.traced(Math.min(left, STEP_CYCLES)) : session.run(Math.min(left, STEP_CYCLES - (clockNow() % STEP_CYCLES)));
       this.serial.flush();
       const typed = this.typed;
+      for (const level of this.watch.screens) this.watch.show(level, screenText(session, level === 'vga' ? 'l1' : 'l2'));
       if (this.watch.check((level, text) => this.type(level, text))) return 'matched';
       // A guest that waits for input which nobody can give has come to its end.
       const waiting = session.waiting && this.typed === typed;
@@ -169,10 +172,24 @@ class Run {
     return 'running';
   }
 
-  private type(level: 'l1' | 'l2', text: Uint8Array): void {
+  private type(level: ConsoleLevel, text: Uint8Array): void {
     this.typed++;
     if (level === 'l1') this.session.sendSerial(COM1, text);
-    else this.session.sendToL2(text);
+    else if (level === 'l2') this.session.sendToL2(text);
+    else if (level === 'vga') this.typeKeys(text);
+    else this.session.typeOnGuestKeyboard(text);
+  }
+
+  /** Presses and releases keys of the machine's keyboard. */
+  private typeKeys(text: Uint8Array): void {
+    for (const byte of text) {
+      const press = keyFor(String.fromCharCode(byte));
+      if (press === null) continue;
+      if (press.shift) this.session.key('ShiftLeft', true);
+      this.session.key(press.code, true);
+      this.session.key(press.code, false);
+      if (press.shift) this.session.key('ShiftLeft', false);
+    }
   }
 
   /** Says how it ended and chooses the exit code. */
@@ -191,6 +208,8 @@ class Run {
       const mips = wallSeconds > 0 ? stats.instructions.total / wallSeconds / 1e6 : 0;
       writeOutput(args.stats, `${JSON.stringify({ exitCode, ...stats, wallSeconds, mips }, null, 2)}\n`);
     }
+    for (const { screen, path } of args.screenshots) writeOutput(path, screenPicture(session, screen));
+    for (const { screen, path } of args.screenTexts) writeOutput(path, screenText(session, screen));
     if (args.dumpState === null) return;
     const memory = args.dumpMemory.map(({ start, length }) => {
       const bytes = new Uint8Array(length);

@@ -47,6 +47,9 @@ Consoles:
                          --send, after the last text was typed, and in what came since
                          REGEX is a JavaScript regular expression, ^ and $ match at lines
 
+  LEVEL may also be vga (the text on the machine's screen, and its keyboard) or l2vga (its guest's screen as L0
+  sees it, and its keyboard through QEMU's monitor, the port that nestbox_l2_monitor names)
+
 Limits:
   --max-instructions N   stop after N instructions (k, M and G are understood)
   --timeout SECONDS      stop after this much real time
@@ -54,6 +57,9 @@ Limits:
 Results:
   --stats FILE           JSON: instructions per level, exits by reason, MIPS, guest and wall
                          time, debug-exit value, console sizes and hashes
+  --screenshot [l2=]FILE PNG of the machine's screen (vga = "stdvga"), or of its guest's, at the end; repeatable
+  --screen-text [l2=]FILE
+                         the same as text, one line per row; empty in graphics modes
   --trace exits|instructions|io
                          one line per VM exit, instruction or port access, on standard error
   --dump-state FILE      JSON: registers, segments, control registers, x87, MMX and SSE state

@@ -35,6 +35,7 @@ export class AcpiPm implements Device<AcpiPmState>, PortHandler {
   private readonly sci: IrqLine;
   private readonly softOff: () => void;
   private readonly timer: Timer;
+  private base = PM_BASE;
   private status = 0;
   private enable = 0;
   private control = 0;
@@ -55,8 +56,16 @@ export class AcpiPm implements Device<AcpiPmState>, PortHandler {
   }
 
   attach(bus: PortBus): void {
-    bus.map(PM_BASE, PM_BLOCK_SIZE, this, BYTE | WORD | DWORD);
+    bus.map(this.base, PM_BLOCK_SIZE, this, BYTE | WORD | DWORD);
     bus.map(SMI_COMMAND_PORT, 2, this, BYTE);
+  }
+
+  /** The block's first port is `base` from now on; -1: it has none. */
+  place(bus: PortBus, base: number): void {
+    if (base === this.base) return;
+    if (this.base >= 0) bus.unmap(this.base, PM_BLOCK_SIZE);
+    if (base >= 0) bus.map(base, PM_BLOCK_SIZE, this, BYTE | WORD | DWORD);
+    this.base = base;
   }
 
   /** Presses the power button. */
@@ -68,7 +77,7 @@ export class AcpiPm implements Device<AcpiPmState>, PortHandler {
   read(port: number, size: number): number {
     if (port === SMI_COMMAND_PORT) return this.apmControl;
     if (port === SMI_COMMAND_PORT + 1) return this.apmStatus;
-    const offset = port - PM_BASE;
+    const offset = port - this.base;
     const low = this.readHalf(offset & ~1);
     if (offset & 1) return low >> 8;
     return size === 4 ? low | (this.readHalf(offset + 2) << 16) : low;
@@ -83,7 +92,7 @@ export class AcpiPm implements Device<AcpiPmState>, PortHandler {
       this.apmStatus = value;
       return;
     }
-    const offset = port - PM_BASE;
+    const offset = port - this.base;
     if (size === 4) {
       this.writeHalf(offset, value & 0xffff, 0xffff);
       this.writeHalf(offset + 2, value >>> 16, 0xffff);

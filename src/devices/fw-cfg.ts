@@ -7,7 +7,7 @@ import { BYTE, WORD, type Device, type PortBus, type PortHandler } from './devic
 const SELECTOR_PORT = 0x510, DATA_PORT = 0x511;
 
 // Selectors
-const SIGNATURE = 0, REVISION = 1, RAM_SIZE = 3, CPU_COUNT = 5, CPU_MAXIMUM = 0xf, FILE_DIRECTORY = 0x19, FIRST_FILE = 0x20;
+const SIGNATURE = 0, REVISION = 1, RAM_SIZE = 3, CPU_COUNT = 5, BOOT_MENU = 0xe, CPU_MAXIMUM = 0xf, FILE_DIRECTORY = 0x19, FIRST_FILE = 0x20;
 const FILE_NAME_BYTES = 56;
 
 export interface FwCfgState {
@@ -21,10 +21,12 @@ export class FwCfg implements Device<FwCfgState>, PortHandler {
   private selector = 0;
   private offset = 0;
 
-  constructor(ramBytes: number, vcpus: number) {
+  /** `bootMenu`: firmware offers a menu of what to boot. */
+  constructor(ramBytes: number, vcpus: number, bootMenu: boolean) {
     this.items.set(SIGNATURE, ascii('QEMU'));
     this.items.set(REVISION, littleEndian(1, 4));
     this.items.set(RAM_SIZE, littleEndian(ramBytes, 8));
+    this.items.set(BOOT_MENU, littleEndian(bootMenu ? 1 : 0, 2));
     this.items.set(CPU_COUNT, littleEndian(vcpus, 2));
     this.items.set(CPU_MAXIMUM, littleEndian(vcpus, 2));
     this.items.set(FILE_DIRECTORY, new Uint8Array(4));

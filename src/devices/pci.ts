@@ -6,7 +6,10 @@ import { ANY_WIDTH, DWORD, type Device, type PortBus, type PortHandler } from '.
 const ADDRESS_PORT = 0xcf8, DATA_PORT = 0xcfc;
 
 // Standard configuration registers
-const VENDOR = 0, DEVICE = 2, COMMAND = 4, REVISION = 8, CLASS = 9, HEADER_TYPE = 0xe, INTERRUPT_LINE = 0x3c, INTERRUPT_PIN = 0x3d;
+const VENDOR = 0, DEVICE = 2, COMMAND = 4, BASE_ADDRESS = 0x10, ROM_ADDRESS = 0x30, REVISION = 8, CLASS = 9, HEADER_TYPE = 0xe, INTERRUPT_LINE = 0x3c, INTERRUPT_PIN = 0x3d;
+
+/** Bits of the command register, a memory base address register and the ROM's. */
+const MEMORY_ENABLED = 2, PREFETCHABLE = 8, ROM_ENABLED = 1;
 
 export interface PciIdentity {
   vendor: number;
@@ -49,6 +52,34 @@ export class PciFunction {
   preset(offset: number, value: number): void {
     this.resetValues.set(offset, value);
     this.config[offset] = value;
+  }
+
+  /** Gives base address register `n` a 32-bit memory range of `bytes` bytes (a power of two), which firmware has put at `address`. */
+  memoryRange(n: number, bytes: number, address: number, prefetchable: boolean): void {
+    const offset = BASE_ADDRESS + 4 * n;
+    this.config[offset] = prefetchable ? PREFETCHABLE : 0;
+    this.allow(offset, 4, -bytes);
+    this.presetAddress(offset, address);
+  }
+
+  /** Gives the function an expansion ROM of `bytes` bytes (a power of two, at least 2 KiB), off at reset. */
+  romRange(bytes: number): void {
+    this.allow(ROM_ADDRESS, 4, -bytes | ROM_ENABLED);
+  }
+
+  /** Where memory range `n` is now; -1 while memory accesses are off. */
+  memoryAddress(n: number): number {
+    return (this.config[COMMAND] & MEMORY_ENABLED) === 0 ? -1 : (this.read(BASE_ADDRESS + 4 * n, 4) & ~15) >>> 0;
+  }
+
+  /** Where the expansion ROM is now; -1 while it is off. */
+  get romAddress(): number {
+    const register = this.read(ROM_ADDRESS, 4);
+    return (this.config[COMMAND] & MEMORY_ENABLED) === 0 || (register & ROM_ENABLED) === 0 ? -1 : (register & ~0x7ff) >>> 0;
+  }
+
+  private presetAddress(offset: number, address: number): void {
+    for (let n = 1; n < 4; n++) this.preset(offset + n, (address >>> (8 * n)) & 0xff);
   }
 
   set16(offset: number, value: number): void {

@@ -82,6 +82,8 @@ export const POST_PORT = 0x80;
 
 // --- PCI ---
 /** PCI device numbers on bus 0. */
-export const PCI_HOST_BRIDGE_SLOT = 0, PCI_PIIX_SLOT = 1;
+export const PCI_HOST_BRIDGE_SLOT = 0, PCI_PIIX_SLOT = 1, PCI_VGA_SLOT = 2;
+/** Where firmware puts the display adapter's memory (up to 256 MiB) and its registers. */
+export const VGA_FRAME_BUFFER = 0xe0000000, VGA_REGISTERS = 0xfebf0000;
 /** ISA interrupts that INTA#-INTD# (PIIX3 registers 60h-63h) are routed to at reset, as firmware would. */
 export const PIRQ_DEFAULT_ROUTE: readonly number[] = [10, 10, 11, 11];

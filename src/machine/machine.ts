@@ -6,7 +6,9 @@ import { endSliceNow, resetClock, restoreClock, saveClock } from '../cpu/clock';
 import { requireBlockEnd } from '../cpu/engine/blocks';
 import { configureCpu, type CpuidOverride } from '../cpu/features';
 import { fpuErrorPin } from '../cpu/fpu';
-import { a20Enabled, mapMmio, physWriteBytes, setA20 } from '../cpu/mmu/physical';
+import { VIDEO_DIRTY, mem8, placeRom, ramPages, videoPage } from '../cpu/mmu/memory';
+import { a20Enabled, mapBufferPages, mapMmio, mapRom, physWriteBytes, setA20, unmap, unmapMemory } from '../cpu/mmu/physical';
+import { clearVideoDirty } from '../cpu/mmu/tlb';
 import { attachPlatform } from '../cpu/platform';
 import { APIC_BASE, BUD, CURP, R } from '../cpu/state';
 import { resetVcpus, setVcpuIntr, signalVcpu, switchVcpu } from '../cpu/vcpus';
@@ -27,18 +29,23 @@ import { Pic, type PicState } from '../devices/pic';
 import { Pit, type PitState } from '../devices/pit';
 import { Rtc, type RtcState } from '../devices/rtc';
 import { Uart16550, type UartState } from '../devices/uart16550';
+import { StdVga, type AddressSpace } from '../devices/vga/std-vga';
+import { Vga, type VgaState } from '../devices/vga/vga';
+import { VideoMemory } from '../devices/vga/video-memory';
 import { Clock, Timer } from './clock';
 import { fillCmos } from './cmos';
 import { IrqRouter, type IrqRouterState } from './irq';
 import {
-  DEFAULT_RTC_START, DEFAULT_TSC_HZ, HPET_BASE, HPET_SIZE, IOAPIC_BASE, IOAPIC_SIZE, IRQ_FPU, IRQ_KEYBOARD, IRQ_MOUSE, IRQ_RTC, IRQ_SCI, IRQ_TIMER,
-  SERIAL_PORTS,
+  DEFAULT_RTC_START, DEFAULT_TSC_HZ, FOUR_GIB, HPET_BASE, HPET_SIZE, IOAPIC_BASE, IOAPIC_SIZE, IRQ_FPU, IRQ_KEYBOARD, IRQ_MOUSE, IRQ_RTC, IRQ_SCI, IRQ_TIMER,
+  PCI_HOLE_START, PCI_VGA_SLOT, SERIAL_PORTS, VGA_FRAME_BUFFER, VGA_REGISTERS,
 } from './layout';
 import type { LoadMemory, MemoryRange } from './loaders/boot-request';
 import { buildMemoryMap, e820Map } from './memory-map';
 import { createPlatform, LapicWindows } from './platform';
 import { PortSpace } from './ports';
 import { ResetPorts, type ResetPortsState } from './reset';
+import type { RomImage } from './loaders/rom';
+import { FIRST_ATTRIBUTE, ShadowRam } from './shadow-ram';
 
 const MIB = 1024 * 1024;
 
@@ -58,6 +65,12 @@ export interface MachineOptions {
   /** Offer VMX. */
   nestedhvm: boolean;
   cpuid: CpuidOverride[];
+  /** Video memory of the display adapter in MiB (a power of two up to 256); 0: there is none. */
+  videoMb: number;
+  /** ROM image of the adapter's VGA BIOS, which firmware runs; null: none. */
+  vgaBios: Uint8Array | null;
+  /** Firmware; null: a loader leaves what firmware would. */
+  rom: RomImage | null;
   /** What a reset asked for by the guest does. */
   onReboot: 'restart' | 'stop';
   /** What a processor shutdown (triple fault) does. */
@@ -66,7 +79,7 @@ export interface MachineOptions {
 
 export const DEFAULT_MACHINE_OPTIONS: MachineOptions = {
   memoryMb: 256, vcpus: 1, tscHz: DEFAULT_TSC_HZ, acpi: true, hpet: true, apic: true, rtcStart: DEFAULT_RTC_START, hap: true, nestedhvm: true,
-  cpuid: [], onReboot: 'restart', onCrash: 'stop',
+  cpuid: [], videoMb: 0, vgaBios: null, rom: null, onReboot: 'restart', onCrash: 'stop',
 };
 
 /** Why a machine is not running any more. */
@@ -102,6 +115,7 @@ export interface MachineState {
   debugPorts: DebugPortsState;
   fwCfg: FwCfgState;
   fpuError: FpuErrorState;
+  vga: VgaState | null;
 }
 
 export class Machine {
@@ -121,6 +135,7 @@ export class Machine {
   readonly acpiPm: AcpiPm | null;
   readonly fwCfg: FwCfg;
   readonly irq: IrqRouter;
+  readonly vga: Vga | null;
   /** Puts software into memory and vCPU 0 into the state to enter it; called by reset(). Without it, vCPU 0 starts at the reset vector. */
   loader: (() => void) | null = null;
   private readonly dma = new Dma8237();
@@ -128,6 +143,7 @@ export class Machine {
   private readonly fpuError: FpuError;
   private readonly resetPorts: ResetPorts;
   private readonly windows: LapicWindows;
+  private readonly shadow = new ShadowRam();
   private readonly outside: MachinePorts;
   /** A reset happens at the next instruction boundary, as an event of the clock. */
   private readonly resetTimer: Timer;
@@ -138,7 +154,7 @@ export class Machine {
     this.outside = outside;
     const ramBytes = options.memoryMb * MIB;
     resetClock();
-    buildMemoryMap(ramBytes);
+    buildMemoryMap(ramBytes, options.videoMb * MIB);
     configureCpu({
       nestedVmx: options.nestedhvm, ept: options.hap, vcpus: options.vcpus, tscHz: options.tscHz,
       cpuidOverrides: options.apic ? options.cpuid : [...options.cpuid, NO_APIC],
@@ -175,8 +191,9 @@ export class Machine {
       this.fpuError.setErrorPin(asserted);
       if (asserted) endSliceNow();
     });
-    this.fwCfg = new FwCfg(ramBytes, options.vcpus);
-    addChipset(this.pci, (pirq, irq) => this.irq.routePirq(pirq, irq));
+    this.fwCfg = new FwCfg(ramBytes, options.vcpus, options.videoMb > 0);
+    this.addChipset();
+    this.vga = options.videoMb > 0 ? this.addVga() : null;
     this.attach();
     attachPlatform(createPlatform(this.ports, this.lapics, this.windows, (detail) => this.crashed(detail)));
     this.reset();
@@ -257,7 +274,7 @@ export class Machine {
       lapics: this.lapics.map((lapic) => lapic.save()), ioApic: this.ioApic?.save() ?? null, hpet: this.hpet?.save() ?? null,
       uarts: this.uarts.map((uart) => uart.save()), i8042: this.i8042.save(), dma: this.dma.save(), pci: this.pci.save(),
       acpiPm: this.acpiPm?.save() ?? null, resetPorts: this.resetPorts.save(), debugPorts: this.debugPorts.save(),
-      fwCfg: this.fwCfg.save(), fpuError: this.fpuError.save(),
+      fwCfg: this.fwCfg.save(), fpuError: this.fpuError.save(), vga: this.vga?.save() ?? null,
     };
   }
 
@@ -278,6 +295,7 @@ export class Machine {
     this.debugPorts.restore(state.debugPorts);
     this.fwCfg.restore(state.fwCfg);
     this.fpuError.restore(state.fpuError);
+    if (state.vga) this.vga?.restore(state.vga);
     // Last, so that lines moved by the others end up where they were.
     this.irq.restore(state.irq);
     this.pic.restore(state.pic);
@@ -288,6 +306,36 @@ export class Machine {
   }
 
   // --- Inside ---
+
+  /** The chipset, with firmware in its ROM if there is any. */
+  private addChipset(): void {
+    const { rom } = this.options;
+    if (rom !== null) {
+      // All of it ends at 4 GiB, its end also at 1 MiB.
+      const first = mapRom(FOUR_GIB - rom.bytes.length, rom.bytes);
+      this.shadow.installRom(first + (rom.bytes.length - rom.isaBytes) / 4096, rom.isaBytes / 4096);
+    }
+    const hostBridge = addChipset(this.pci, {
+      routed: (pirq, irq) => this.irq.routePirq(pirq, irq),
+      memoryAttributes: (registers) => this.shadow.apply(registers),
+      powerManagement: (base) => this.acpiPm?.place(this.ports, base),
+    });
+    this.shadow.initialAttributes.forEach((value, n) => hostBridge.preset(FIRST_ATTRIBUTE + n, value));
+  }
+
+  private addVga(): Vga {
+    const memory = new VideoMemory(mem8.subarray(videoPage * 4096, ramPages * 4096), VIDEO_DIRTY, clearVideoDirty);
+    const vga = new Vga(memory, () => this.clock.now() / this.clock.hz);
+    const bios = this.options.vgaBios;
+    const adapter = new StdVga(vga, {
+      frameBuffer: { firstPage: videoPage, pages: ramPages - videoPage },
+      rom: bios === null ? null : { firstPage: placeRom(bios), pages: Math.ceil(bios.length / 4096) },
+      frameBufferAddress: VGA_FRAME_BUFFER, registersAddress: VGA_REGISTERS, windowStart: PCI_HOLE_START, windowEnd: IOAPIC_BASE,
+    }, PHYSICAL_SPACE);
+    this.pci.add(PCI_VGA_SLOT, 0, adapter.function);
+    adapter.attach(this.ports);
+    return vga;
+  }
 
   private createHpet(): Hpet {
     return new Hpet(this.clock, {
@@ -316,7 +364,7 @@ export class Machine {
   }
 
   private devices(): { reset(): void }[] {
-    const optional = [this.ioApic, this.hpet, this.acpiPm].filter((device) => device !== null);
+    const optional = [this.ioApic, this.hpet, this.acpiPm, this.vga].filter((device) => device !== null);
     return [
       this.pic, this.pit, this.rtc, ...this.uarts, this.i8042, this.dma, this.pci, this.resetPorts, this.debugPorts, this.fwCfg,
       this.fpuError, ...optional,
@@ -342,6 +390,10 @@ export class Machine {
     else this.clock.schedule(this.resetTimer, this.clock.now());
   }
 }
+
+const PHYSICAL_SPACE: AddressSpace = {
+  mapPages: mapBufferPages, unmapPages: unmapMemory, mapMmio, unmapMmio: unmap,
+};
 
 /** CPUID without the local APIC bit (leaf 1, EDX bit 9). */
 const NO_APIC: CpuidOverride = { leaf: 1, subleaf: null, reg: 3, set: 0, clear: 1 << 9 };

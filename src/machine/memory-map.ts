@@ -11,9 +11,9 @@ const RAM = 1, RESERVED = 2;
 export const EBDA_START = 0x9fc00;
 const FIRMWARE_START = 0xf0000;
 
-/** Allocates and maps `bytes` of RAM (a multiple of 4 KiB, at least 1 MiB). */
-export function buildMemoryMap(bytes: number): void {
-  setUpRam(bytes, PCI_HOLE_START);
+/** Allocates and maps `bytes` of RAM (a multiple of 4 KiB, at least 1 MiB), and allocates video memory. */
+export function buildMemoryMap(bytes: number, videoBytes: number): void {
+  setUpRam(bytes, PCI_HOLE_START, videoBytes);
   unmapMemory(VGA_HOLE_START, VGA_HOLE_END - VGA_HOLE_START);
 }
 

@@ -3,12 +3,13 @@
  * portions of virtual cycles. There is one session per realm.
  */
 import { clockNow, instructionCount, resetClock } from '../cpu/clock';
-import { mapBufferPages, mapRom } from '../cpu/mmu/physical';
 import { buildEngine, RUN_IDLE } from '../cpu/run';
 import { runMachine } from '../cpu/scheduler';
 import { HALTED, WAIT_FOR_SIPI } from '../cpu/reset';
 import { ACTIVITY, EFLAGS, F_IF, SIGNALS, SIG_INIT, SIG_NMI, SIG_SIPI, VMX_MODE, VMX_NON_ROOT } from '../cpu/state';
 import { someVcpuActive, vcpuCount, vcpuWords } from '../cpu/vcpus';
+import { scanCodes } from '../devices/ps2-scan-codes';
+import type { Vga } from '../devices/vga/vga';
 import { exitCounts } from '../observe/exit-log';
 import { exitReasonName } from '../observe/exit-names';
 import { instructionsAtLevel, levelNow, resetGuests } from '../observe/guests';
@@ -22,7 +23,8 @@ import { ConfigError } from './config';
 import type { MachineConfig } from './config';
 import { ConsoleHash } from './console-hash';
 import { leaveFirmwareState } from './firmware';
-import { DEFAULT_RTC_START, FOUR_GIB, ONE_MIB } from './layout';
+import { leaveScreen } from './firmware-screen';
+import { DEFAULT_RTC_START } from './layout';
 import { loadImage } from './loaders';
 import { applyEntryState } from './loaders/entry-state';
 import { LoadError } from './loaders/load-error';
@@ -72,6 +74,8 @@ interface LoadedFiles {
   kernel: BootFile | null;
   modules: BootModule[];
   rom: RomImage | null;
+  /** What firmware runs for the display adapter. */
+  vgaBios: Uint8Array | null;
 }
 
 export class Session {
@@ -112,13 +116,12 @@ export class Session {
   /** Reads the files, builds the machine and loads it, ready for the first instruction. */
   async boot(): Promise<void> {
     const files = await this.readFiles();
-    const machine = this.build();
+    const machine = this.build(files);
     this.machine = machine;
     exitCounts.fill(0);
     resetGuests();
     resetStops();
     if (!this.config.l2Wired) new L2Consoles((console, byte) => this.guestOutput(console, byte), this.guests).attach();
-    if (files.rom !== null) mapRomImage(files.rom);
     buildEngine();
     // Building the engine executes code; power-on is now.
     resetClock();
@@ -146,6 +149,33 @@ export class Session {
     if (this.config.l2Serial === null) return false;
     this.sendSerial(this.config.l2Serial, bytes);
     return true;
+  }
+
+  /** A key of the machine's keyboard goes down or up, by its position as in the UI Events specification (`KeyA`, `Enter`); false if there is no such key. */
+  key(code: string, down: boolean): boolean {
+    const codes = scanCodes(code, down);
+    if (codes === null) return false;
+    this.running().i8042.keys(codes);
+    return true;
+  }
+
+  /** The mouse: movement right, up and of the wheel towards the user; buttons held: left 1, right 2, middle 4. */
+  mouse(dx: number, dy: number, dz: number, buttons: number): void {
+    this.running().i8042.moveMouse(dx, dy, dz, buttons);
+  }
+
+  /** Types on the keyboard of the machine's guest; false if the configuration names no way to it. */
+  typeOnGuestKeyboard(_text: Uint8Array): boolean {
+    return false;
+  }
+
+  guestScreen(): Vga | null {
+    return null;
+  }
+
+  /** The machine's display adapter; null if it has none. */
+  get vga(): Vga | null {
+    return this.running().vga;
   }
 
   /** Instructions retired since power-on. */
@@ -186,12 +216,13 @@ export class Session {
   }
 
   /** Powers the machine on. */
-  private build(): Machine {
+  private build(files: LoadedFiles): Machine {
     const { config } = this;
     try {
       return createMachine({
         memoryMb: config.memoryMiB, vcpus: config.vcpus, tscHz: config.tscHz, acpi: config.acpi, hpet: config.hpet, apic: config.apic,
         rtcStart: DEFAULT_RTC_START + config.rtcOffset, hap: config.ept, nestedhvm: config.nestedVmx, cpuid: config.cpuid,
+        videoMb: config.display?.videoMiB ?? 0, vgaBios: files.vgaBios, rom: files.rom,
         onReboot: config.restartOnReset ? 'restart' : 'stop', onCrash: 'stop',
       }, {
         serialOutput: (port, byte) => this.serialOutput(port, byte),
@@ -233,11 +264,15 @@ export class Session {
   private async readFiles(): Promise<LoadedFiles> {
     const boot = this.config.boot;
     if (boot.kind === 'builtin') return builtinFiles(this.sources);
-    if (boot.kind === 'rom') return { kernel: null, modules: [], rom: loadRom({ name: boot.image, bytes: await this.images(boot.image) }) };
+    if (boot.kind === 'rom') {
+      const rom = loadRom({ name: boot.image, bytes: await this.images(boot.image) });
+      const { display } = this.config;
+      return { kernel: null, modules: [], rom, vgaBios: display === null ? null : await this.images(display.bios) };
+    }
     const kernel = { name: boot.kernel, bytes: await this.images(boot.kernel) };
     const modules: BootModule[] = [];
     for (const { file, args } of boot.modules) modules.push({ name: file, args, bytes: await this.images(file) });
-    return { kernel, modules, rom: null };
+    return { kernel, modules, rom: null, vgaBios: null };
   }
 
   /** After every reset: memory and vCPU 0 as the loader of the configured software leaves them. */
@@ -246,9 +281,10 @@ export class Session {
     if (files.kernel === null) return;
     const { vcpus, acpi, apic, hpet, boot } = this.config;
     const tables = leaveFirmwareState({ vcpus, acpi, apic, hpet });
+    const screen = machine.vga === null ? null : leaveScreen(machine.vga, boot.kind === 'kernel' ? boot.cmdline : '');
     applyEntryState(loadImage({
       kernel: files.kernel, modules: files.modules, cmdline: boot.kind === 'kernel' ? boot.cmdline : '', rsdp: tables.rsdp,
-      rsdpBytes: tables.rsdpBytes,
+      rsdpBytes: tables.rsdpBytes, screen,
     }, machine.loadMemory));
   }
 }
@@ -256,12 +292,7 @@ export class Session {
 function builtinFiles(sources: Partial<BuiltinSources>): LoadedFiles {
   const images = buildBuiltin(sources);
   if (!images.ok) throw new LoadError('builtin', images.errors.map(({ source, line, message }) => `${source} line ${line}: ${message}`).join('\n'));
-  return { kernel: { name: 'l1', bytes: images.kernel }, modules: [{ name: 'l2', args: '', bytes: images.module }], rom: null };
-}
-
-function mapRomImage(rom: RomImage): void {
-  const first = mapRom(FOUR_GIB - rom.bytes.length, rom.bytes);
-  mapBufferPages(ONE_MIB - rom.isaBytes, rom.isaBytes / 4096, first + (rom.bytes.length - rom.isaBytes) / 4096);
+  return { kernel: { name: 'l1', bytes: images.kernel }, modules: [{ name: 'l2', args: '', bytes: images.module }], rom: null, vgaBios: null };
 }
 
 /**

@@ -66,7 +66,7 @@ describe('PCI', () => {
     const ports = new PortSpace();
     const bus = new PciBus();
     const routes = [-2, -2, -2, -2];
-    addChipset(bus, (pirq, irq) => (routes[pirq] = irq));
+    addChipset(bus, { routed: (pirq, irq) => (routes[pirq] = irq), memoryAttributes: () => undefined, powerManagement: () => undefined });
     bus.attach(ports);
     const config = (slot: number, number: number, offset: number): void => {
       ports.write(0xcf8, 4, 0x80000000 | (slot << 11) | (number << 8) | (offset & 0xfc));
@@ -159,7 +159,7 @@ describe('8237', () => {
 describe('fw_cfg', () => {
   it('answers for sizes, processors and files', () => {
     const ports = new PortSpace();
-    const fwCfg = new FwCfg(0x1_2345_6000, 3);
+    const fwCfg = new FwCfg(0x1_2345_6000, 3, false);
     fwCfg.addFile('etc/one', Uint8Array.of(1, 2, 3));
     fwCfg.addFile('etc/two', Uint8Array.of(9));
     fwCfg.attach(ports);

@@ -23,7 +23,7 @@ describe('the built-in demo', () => {
     });
     buildEngine();
     const kernel = { name: 'l1', bytes: images.kernel }, module = { name: 'l2', bytes: images.module, args: '' };
-    const request = { kernel, cmdline: '', modules: [module], rsdp: 0, rsdpBytes: new Uint8Array(0) };
+    const request = { kernel, cmdline: '', modules: [module], rsdp: 0, rsdpBytes: new Uint8Array(0), screen: null };
     machine.loader = () => applyEntryState(loadImage(request, machine.loadMemory));
     machine.reset();
     const until = (port: number, text: string): void => {

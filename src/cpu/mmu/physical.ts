@@ -6,7 +6,7 @@
  * nowhere or to ROM are dropped. Bytes fetched through here bypass paging and EPT: "host-physical" in the nested sense, L1-physical in L1's eyes.
  */
 import { R, MEMHI } from '../state';
-import { allocateRam, bufferPages, mem8, memView, placeRom, ramBytes, ramPages } from './memory';
+import { VIDEO_DIRTY, allocateRam, bufferPages, mem8, memView, placeRom, ramBytes, ramPages, videoPage } from './memory';
 import { flushEverything } from './tlb';
 import { PAGE_HAS_CODE, invalidateCode } from '../engine/blocks';
 
@@ -64,9 +64,9 @@ export function resetPhysicalMap(): void {
   flushEverything();
 }
 
-/** Allocates RAM and maps it: at 0 up to `holeStart` at most, the rest from 4 GiB. The usual layout of a PC. */
-export function setUpRam(bytes: number, holeStart: number): void {
-  allocateRam(bytes);
+/** Allocates RAM and maps it: at 0 up to `holeStart` at most, the rest from 4 GiB. The usual layout of a PC. Video memory is for its device to map. */
+export function setUpRam(bytes: number, holeStart: number, videoBytes = 0): void {
+  allocateRam(bytes, videoBytes);
   resetPhysicalMap();
   const low = Math.min(bytes, holeStart);
   mapRam(0, low, 0);
@@ -98,6 +98,12 @@ export function mapBufferPages(hostPhysical: number, pages: number, firstBufferP
   if (firstBufferPage + pages > bufferPages) throw new RangeError('mapping exceeds the memory buffer');
   setMemoryCodes(hostPhysical / 4096, pages, firstBufferPage);
   flushEverything();
+}
+
+/** Copies pages of the buffer, ROM pages included. */
+export function copyBufferPages(from: number, to: number, pages: number): void {
+  for (let n = 0; n < pages; n++) if (PAGE_HAS_CODE[to + n]) invalidateCode((to + n) * 4096, 4096);
+  mem8.copyWithin(to * 4096, from * 4096, (from + pages) * 4096);
 }
 
 /** Takes RAM or ROM below 4 GiB off the map. */
@@ -237,6 +243,7 @@ export function physWrite8(hostPhysical: number, value: number): void {
   if (code >= 0 && code < ramPages) {
     const offset = code * 4096 + (hostPhysical & 4095);
     if (PAGE_HAS_CODE[code]) invalidateCode(offset, 1);
+    if (code >= videoPage) VIDEO_DIRTY[code - videoPage] = 1;
     mem8[offset] = value;
   } else if (code === PAGE_MMIO) mmioWrite(hostPhysical, 1, value & 0xff);
 }
@@ -252,6 +259,7 @@ export function physWrite16(hostPhysical: number, value: number): void {
   if (code >= 0 && code < ramPages) {
     const offset = code * 4096 + inPage;
     if (PAGE_HAS_CODE[code]) invalidateCode(offset, 2);
+    if (code >= videoPage) VIDEO_DIRTY[code - videoPage] = 1;
     memView.setInt16(offset, value, true);
   } else if (code === PAGE_MMIO) mmioWrite(hostPhysical, 2, value & 0xffff);
 }
@@ -266,6 +274,7 @@ export function physWrite32(hostPhysical: number, value: number): void {
   if (code >= 0 && code < ramPages) {
     const offset = code * 4096 + inPage;
     if (PAGE_HAS_CODE[code]) invalidateCode(offset, 4);
+    if (code >= videoPage) VIDEO_DIRTY[code - videoPage] = 1;
     memView.setInt32(offset, value, true);
   } else if (code === PAGE_MMIO) mmioWrite(hostPhysical, 4, value | 0);
 }
@@ -298,6 +307,7 @@ export function physWriteBytes(hostPhysical: number, source: Uint8Array, at = 0,
     if (code >= 0 && code < ramPages) {
       const offset = code * 4096 + inPage;
       if (PAGE_HAS_CODE[code]) invalidateCode(offset, n);
+      if (code >= videoPage) VIDEO_DIRTY[code - videoPage] = 1;
       mem8.set(source.subarray(at + done, at + done + n), offset);
     } else if (code === PAGE_MMIO) for (let k = 0; k < n; k++) mmioWrite(address + k, 1, source[at + done + k]);
     done += n;

@@ -18,12 +18,12 @@ import { endSliceNow } from '../clock';
 import { PAGE_HAS_CODE, invalidateCode, requireBlockEnd } from '../engine/blocks';
 import { isNonCanonical, raiseNonCanonical } from '../engine/non-canonical';
 import { APIC_ACCESS_FETCH, APIC_ACCESS_READ, APIC_ACCESS_WRITE, checkVirtualApicRmw, exitForApicAccess, virtualApicRead, virtualApicWrite } from '../../vmx/apic-virtualization';
-import { SCRATCH, mem8, memView, ramPages } from './memory';
+import { SCRATCH, VIDEO_DIRTY, mem8, memView, ramPages, videoPage } from './memory';
 import { PAGE_MMIO, PAGE_UNMAPPED, mmioRead, mmioWrite } from './physical';
 import {
   ACCESS_FETCH, ACCESS_USER_MODE, ACCESS_WRITE, PAGE_APIC_ACCESS, PAGE_STORABLE, WALK, WALK_FLAGS, WALK_HOST_PAGE, translate,
 } from './paging';
-import { ACTIVE, ACTIVE_BANK, CODE_BANK_OFFSET, EMPTY_BANK, T, USER_BANK_OFFSET, fillCode, fillData } from './tlb';
+import { ACTIVE, ACTIVE_BANK, CODE_BANK_OFFSET, EMPTY_BANK, T, USER_BANK_OFFSET, WATCHED, fillCode, fillData } from './tlb';
 
 // Parts of the scratch area (bytes from SCRATCH): assembled reads, read-modify-write operands, values of stores in transit.
 const RMW_AREA = 32, STORE_AREA = 64;
@@ -36,14 +36,27 @@ const RMW_SIZE = 0, RMW_FIRST = 1, RMW_CODE = 2, RMW_HOST_PAGE = 3, RMW_OFFSET =
 
 /** Page code of the page of a data access at the current access privilege; WALK describes it. */
 function dataPage(lo: number, hi: number, write: number): number {
+  const bank = R[TLBB], i = ((lo >>> 10) & 4092) | bank;
+  if (write !== 0 && T[i + 3] === ((lo & -4096) | WATCHED) && T[i + 1] === hi) return firstVideoStore(i);
   const code = translate(lo, hi, write | (R[ACCESS_USER] ? ACCESS_USER_MODE : 0));
   if (code >= 0) {
-    const flags = WALK[WALK_FLAGS], bank = R[TLBB];
+    const flags = WALK[WALK_FLAGS];
     if (bank !== EMPTY_BANK && !((R[DR7] & 0xff) !== 0 && isWatchedPage(lo, hi))) {
-      fillData(bank, lo, hi, code, (flags & PAGE_STORABLE) !== 0 && code < ramPages && PAGE_HAS_CODE[code] === 0, flags);
+      const storable = (flags & PAGE_STORABLE) !== 0 && code < ramPages && PAGE_HAS_CODE[code] === 0;
+      fillData(bank, lo, hi, code, storable, flags);
+      if (code >= videoPage && storable && write === 0 && VIDEO_DIRTY[code - videoPage] === 0) T[i + 3] |= WATCHED;
     }
+    if (write !== 0 && code >= videoPage && code < ramPages) VIDEO_DIRTY[code - videoPage] = 1;
   }
   return code;
+}
+
+/** A store to a clean page of video memory whose translation is cached in entry i: marks the page and returns its page code. */
+function firstVideoStore(i: number): number {
+  T[i + 3] &= ~WATCHED;
+  const page = (T[i + 3] + T[i + 2]) >>> 12;
+  VIDEO_DIRTY[page - videoPage] = 1;
+  return page;
 }
 
 /** High word of the address of the page after (lo, hi): linear addresses wrap at 4 GiB outside 64-bit code. */

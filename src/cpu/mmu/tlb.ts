@@ -16,6 +16,7 @@ import {
   CR4_SMEP, CR4_SMAP, EFER_NXE,
 } from '../state';
 import { clearAllGpaCaches, clearGpaCache } from './ept-cache';
+import { VIDEO_DIRTY, ramPages, videoPage } from './memory';
 
 const CONTEXTS = 16;
 const BANK_WORDS = 4096;
@@ -34,9 +35,14 @@ export const SMAP_BANK = TRAINING_BANK + BANK_WORDS;
 
 /**
  * Entries of four words. Data: read tag (linear page, low word), linear page high word, host offset minus linear low word, write tag (equal to the read
- * tag if stores may go straight to RAM). Code: tag, high word, host offset of the page, unused. A tag of 1 matches nothing.
+ * tag if stores may go straight to RAM). Code: tag, high word, host offset of the page, unused. A tag of 1 matches nothing. A write tag with WATCHED
+ * belongs to a clean page of video memory: its first store comes to slow.ts, which marks the page and takes WATCHED away. The translation stays
+ * the one that was cached, so that nobody inside can tell whether someone draws.
  */
 export const T = new Int32Array(EMPTY_BANK + 3 * BANK_WORDS).fill(1);
+
+/** See T. */
+export const WATCHED = 2;
 
 // Per entry: what kind of translation it holds and which lists name it.
 const ENTRY_LOCAL_LIST = 1, ENTRY_GLOBAL_LIST = 2;
@@ -447,12 +453,36 @@ export function protectCodePage(ramPage: number): void {
 
 function protectEntry(i: number, target: number): void {
   const tag = T[i + 3];
-  if (tag !== 1 && ((tag + T[i + 2]) | 0) === target) T[i + 3] = 1;
+  if (tag !== 1 && (((tag & ~WATCHED) + T[i + 2]) | 0) === target) T[i + 3] = 1;
 }
 
 function protectInList(c: number, list: Uint16Array, count: number, ramPage: number): void {
   const base = c << 12;
   for (let n = 0; n < count; n++) protectEntry((base + list[base + n]) << 2, ramPage << 12);
+}
+
+// --- Video memory ---
+
+/** Clears the marks of written pages of video memory and watches for new stores to them. */
+export function clearVideoDirty(): void {
+  VIDEO_DIRTY.fill(0);
+  for (let c = 0; c < CONTEXTS; c++) {
+    watchInList(c, localList, localCount[c]);
+    watchInList(c, globalList, globalCount[c]);
+  }
+  for (let n = 0; n < smap[SMAP_COUNT]; n++) watchEntry(SMAP_BANK + (smapList[n] << 2));
+}
+
+function watchInList(c: number, list: Uint16Array, count: number): void {
+  const base = c << 12;
+  for (let n = 0; n < count; n++) watchEntry((base + list[base + n]) << 2);
+}
+
+function watchEntry(i: number): void {
+  const tag = T[i + 3];
+  if (tag === 1 || (tag & WATCHED) !== 0) return;
+  const page = (tag + T[i + 2]) >>> 12;
+  if (page >= videoPage && page < ramPages) T[i + 3] = tag | WATCHED;
 }
 
 activateContext(0, -1, true);

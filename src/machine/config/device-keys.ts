@@ -69,18 +69,15 @@ export function checkDeviceKeys(keys: KeyReader): void {
     if (problem !== null) keys.fail('vif', problem, line);
   }
   keys.oneOf('hdtype', ['ide', 'ahci']);
-  keys.oneOf('vga', ['none', 'stdvga', 'cirrus', 'qxl']);
   const order = keys.string('boot');
   if (order !== undefined && !/^[cdn]*$/.test(order)) keys.fail('boot', `\`${order}\` is not a boot order: letters c, d, n`);
   keys.oneOf('bios', ['seabios', 'rombios', 'ovmf']);
   keys.oneOf('firmware', ['bios', 'seabios', 'rombios', 'uefi', 'ovmf']);
-  keys.integer('videoram', 0, 4096);
   keys.strings('usbdevice');
   keys.strings('soundhw');
-  for (const key of ['disk', 'vif', 'hdtype', 'boot', 'bios', 'firmware', 'videoram', 'usbdevice', 'soundhw']) unsupported(key);
-  for (const key of ['stdvga', 'usb']) if (keys.boolean(key) === true) unsupported(key);
-  if (keys.has('vga') && keys.string('vga') !== 'none') unsupported('vga');
-  // Where a display would be shown; there is none either way.
+  for (const key of ['disk', 'vif', 'hdtype', 'boot', 'bios', 'firmware', 'usbdevice', 'soundhw']) unsupported(key);
+  if (keys.boolean('usb') === true) unsupported('usb');
+  // Where the display is shown: the page does, and the command line as its options say.
   for (const key of ['vnc', 'sdl', 'nographic', 'spice', 'opengl']) keys.boolean(key);
   const viridian = keys.value('viridian');
   if (viridian?.kind === 'list' || keys.boolean('viridian') === true) {

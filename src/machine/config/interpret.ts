@@ -3,6 +3,7 @@ import { MAX_RAM_BYTES } from '../../cpu/mmu/memory';
 import { ConfigError } from './config-error';
 import { CpuidSyntaxError, parseCpuid } from './cpuid-key';
 import { checkDeviceKeys } from './device-keys';
+import { readDisplay } from './display-keys';
 import { KeyReader } from './key-values';
 import type { BootSpec, MachineConfig, ModuleSpec } from './machine-config';
 import type { XlSettings } from './xl-parser';
@@ -14,7 +15,8 @@ export const KNOWN_KEYS: ReadonlySet<string> = new Set([
   'cmdline', 'root', 'extra', 'bios_path_override', 'serial', 'acpi', 'apic', 'hpet', 'tsc_mode', 'rtc_timeoffset', 'localtime', 'on_poweroff',
   'on_reboot', 'on_crash', 'disk', 'vif', 'hdtype', 'vga', 'stdvga', 'videoram', 'vnc', 'sdl', 'nographic', 'spice', 'opengl', 'boot', 'bios',
   'firmware', 'usb', 'usbdevice', 'soundhw', 'viridian',
-  'nestbox_title', 'nestbox_description', 'nestbox_levels', 'nestbox_try', 'nestbox_l2_serial', 'nestbox_l2_console', 'nestbox_tsc_mhz',
+  'nestbox_title', 'nestbox_description', 'nestbox_levels', 'nestbox_try', 'nestbox_l2_serial', 'nestbox_l2_console', 'nestbox_l2_monitor', 'nestbox_tsc_mhz',
+  'nestbox_vgabios',
 ]);
 
 const DEFAULT_MEMORY_MIB = 512;
@@ -57,9 +59,11 @@ export function interpretSettings(settings: XlSettings, file: string): MachineCo
     apic: keys.boolean('apic') ?? true,
     hpet: keys.boolean('hpet') ?? true,
     boot: readBoot(keys),
+    display: readDisplay(keys),
     serial: readSerial(keys),
     l2Serial: keys.integer('nestbox_l2_serial', 0, 3) ?? null,
     l2Wired: false,
+    l2Monitor: keys.integer('nestbox_l2_monitor', 0, 3) ?? null,
     tscHz: (keys.integer('nestbox_tsc_mhz', 1, 10_000) ?? 1000) * 1_000_000,
     rtcOffset: keys.integer('rtc_timeoffset', -0x80000000, 0x7fffffff) ?? 0,
     restartOnReset: true,

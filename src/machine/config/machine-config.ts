@@ -1,6 +1,7 @@
 /** A machine as its configuration describes it: plain data, checked. */
 import type { CpuidOverride } from '../../cpu/features';
 import type { ConfigWarning } from './config-error';
+import type { DisplayConfig } from './display-keys';
 
 /** A file and the arguments it gets. */
 export interface ModuleSpec {
@@ -37,12 +38,16 @@ export interface MachineConfig {
   apic: boolean;
   hpet: boolean;
   boot: BootSpec;
+  /** The display adapter; null: none. */
+  display: DisplayConfig | null;
   /** What COM1 to COM4 are connected to, as written; the page and the command line decide what they make of it. */
   serial: string[];
   /** The machine's serial port (0 = COM1) that its hypervisor connects to the guest's COM1, or null. */
   l2Serial: number | null;
   /** What that port sends is the guest's console: the guest has none that could be observed. */
   l2Wired: boolean;
+  /** The machine's serial port (0 = COM1) that reaches the monitor of the QEMU that runs its guest, or null. */
+  l2Monitor: number | null;
   tscHz: number;
   /** Seconds added to the clock's standard start. */
   rtcOffset: number;

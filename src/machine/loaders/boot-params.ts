@@ -1,12 +1,13 @@
 /**
  * Linux's boot_params ("zero page", Documentation/arch/x86/zero-page.rst) and what surrounds it: command line and initrd.
- * There is no setup_data and no screen: Linux finds VGA itself.
+ * There is no setup_data.
  */
 import type { BootModule, BootRequest } from './boot-request';
 import { LoadError } from './load-error';
 import type { Placement } from './placement';
 import { LOW_STRUCTURES, LOW_STRUCTURES_END } from './placement';
 import { cString } from './image-reader';
+import { writeScreenInfo } from './screen-info';
 
 const ACPI_RSDP_ADDR = 0x070, EXT_RAMDISK_IMAGE = 0x0c0, EXT_RAMDISK_SIZE = 0x0c4;
 const E820_ENTRIES = 0x1e8, E820_TABLE = 0x2d0, E820_MAX = 128;
@@ -61,6 +62,7 @@ export function placeBootParams(
     view.setUint32(HEADER, 0x53726448, true); // "HdrS"
     view.setUint16(VERSION, 0x20c, true);
   }
+  if (request.screen !== null) writeScreenInfo(view, request.screen);
   page[TYPE_OF_LOADER] = LOADER_UNDEFINED;
   view.setUint32(ACPI_RSDP_ADDR, request.rsdp, true);
   view.setUint32(RAMDISK_IMAGE, initrd.start % 0x100000000, true);

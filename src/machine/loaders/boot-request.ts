@@ -1,4 +1,5 @@
 /** What a loader is given: files already read, and the memory of a machine that has not run yet. */
+import type { BootScreen } from '../firmware-screen';
 
 /** Type of an address range, numbered as ACPI's INT 15h E820 does: 1 RAM, 2 reserved, 3 ACPI tables, 4 ACPI NVS. */
 export interface MemoryRange {
@@ -40,6 +41,8 @@ export interface BootRequest {
   rsdp: number;
   /** The RSDP itself, for protocols that hand over a copy; empty without ACPI. */
   rsdpBytes: Uint8Array;
+  /** The screen that the kernel starts with; null without display adapter. */
+  screen: BootScreen | null;
 }
 
 /** Name that boot protocols ask a loader for. */

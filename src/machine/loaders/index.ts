@@ -4,7 +4,7 @@ import { isElf, parseElf } from './elf';
 import type { EntryState } from './entry-state';
 import { inflateIfGzip } from './gzip';
 import { ImageReader } from './image-reader';
-import { isBzImage, loadBzImage, loadElfLinux } from './linux';
+import { isBzImage, isElfLinux, loadBzImage, loadElfLinux } from './linux';
 import { findMultiboot1, loadMultiboot1 } from './multiboot1';
 import { findMultiboot2, loadMultiboot2 } from './multiboot2';
 import { Placement } from './placement';
@@ -12,7 +12,7 @@ import { loadPvh, pvhEntry } from './pvh';
 
 /**
  * Multiboot comes before PVH because hypervisors that have both mean multiboot for bare machines, and before plain ELF
- * because it tells what the kernel expects.
+ * because it tells what the kernel expects. PVH says nothing about a screen, so Linux is entered in its own way where there is one.
  */
 export function loadImage(request: BootRequest, memory: LoadMemory): EntryState {
   const kernel = inflateIfGzip(request.kernel);
@@ -26,7 +26,7 @@ export function loadImage(request: BootRequest, memory: LoadMemory): EntryState 
   if (multiboot2 >= 0) return loadMultiboot2(image, multiboot2, request, placement);
   if (isElf(image)) {
     const elf = parseElf(image);
-    const entry = pvhEntry(image, elf);
+    const entry = request.screen !== null && isElfLinux(image, elf) ? null : pvhEntry(image, elf);
     return entry === null ? loadElfLinux(image, elf, request, placement) : loadPvh(image, elf, entry, request, placement);
   }
   return image.fail('not a kernel: neither a Linux bzImage, nor ELF, nor multiboot');

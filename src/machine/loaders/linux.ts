@@ -5,7 +5,7 @@
 import type { BootRequest } from './boot-request';
 import { onlyInitrd, placeBootParams, placeInitrd } from './boot-params';
 import type { Elf } from './elf';
-import { loadElfSegments, physicalEntry } from './elf';
+import { findNote, loadElfSegments, physicalEntry } from './elf';
 import type { EntryState } from './entry-state';
 import { flatProtectedEntry, GDT_CODE32, GDT_CODE64, GDT_DATA, longModeEntry, placeGdt, placeIdentityTables } from './entry-state';
 import type { ImageReader } from './image-reader';
@@ -24,6 +24,7 @@ const KERNEL_AT = 0x100000;
 const BOOT_CS = 0x10, BOOT_DS = 0x18;
 /** COMMAND_LINE_SIZE of x86, less the terminating zero. */
 const ELF_CMDLINE_MAX = 2047;
+const NOTE_BUILD_SALT = 0x100;
 
 export function isBzImage(image: ImageReader): boolean {
   return image.length >= 0x206 && image.u16(BOOT_FLAG, '') === 0xaa55 && image.u32(HEADER_MAGIC, '') === HDRS;
@@ -67,7 +68,12 @@ export function loadBzImage(image: ImageReader, request: BootRequest, placement:
   return flatProtectedEntry(KERNEL_AT, BOOT_CS, BOOT_DS, bootGdt(placement, GDT_CODE32), { rsi: zeroPage });
 }
 
-/** Loads a vmlinux without PVH entry: 32-bit kernels start at startup_32, 64-bit ones at startup_64. */
+/** A vmlinux, by the note that every Linux has (LINUX_ELFNOTE_BUILD_SALT). */
+export function isElfLinux(image: ImageReader, elf: Elf): boolean {
+  return findNote(image, elf, 'Linux', NOTE_BUILD_SALT) !== null;
+}
+
+/** Loads a vmlinux by boot_params: 32-bit kernels start at startup_32, 64-bit ones at startup_64. */
 export function loadElfLinux(image: ImageReader, elf: Elf, request: BootRequest, placement: Placement): EntryState {
   const end = loadElfSegments(image, elf, placement);
   const initrd = placeInitrd(onlyInitrd(request), placement, { low: Math.ceil(end / 4096) * 4096, addressMax: elf.is64 ? 0x7fffffff : 0x37ffffff });

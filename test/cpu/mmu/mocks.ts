@@ -1,5 +1,5 @@
 /** Stand-ins for the engine's block cache and the VMX modules, with a record of how they were called. */
-import { abandon, FK_RETRY } from '../../../src/cpu/fault';
+import { abandon, FK_RETRY, FK_VM_EXIT } from '../../../src/cpu/fault';
 
 export const log = {
   invalidated: [] as [number, number][],
@@ -24,12 +24,19 @@ export const intercepts = {
   setPendingEptExit(...exit: number[]): void {
     log.exits.push(exit);
   },
-  setPendingApicAccessExit(offset: number, type: number): void {
-    log.apic.push(['exit', offset, type]);
-  },
 };
 
 export const apicVirtualization = {
+  APIC_ACCESS_READ: 0,
+  APIC_ACCESS_WRITE: 1,
+  APIC_ACCESS_FETCH: 2,
+  exitForApicAccess(offset: number, type: number): never {
+    log.apic.push(['exit', offset, type]);
+    abandon(FK_VM_EXIT);
+  },
+  checkVirtualApicRmw(offset: number, size: number): void {
+    log.apic.push(['rmw', offset, size]);
+  },
   virtualApicRead(offset: number, size: number): number {
     log.apic.push(['read', offset, size]);
     return 0x12345678;

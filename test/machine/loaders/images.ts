@@ -33,7 +33,7 @@ export class TestMemory implements LoadMemory {
 }
 
 export function request(kernel: Uint8Array, options: Partial<BootRequest> = {}): BootRequest {
-  return { kernel: { name: 'dir/kernel.bin', bytes: kernel }, cmdline: 'a=1 b', modules: [], rsdp: 0, rsdpBytes: new Uint8Array(0), ...options };
+  return { kernel: { name: 'dir/kernel.bin', bytes: kernel }, cmdline: 'a=1 b', modules: [], rsdp: 0, rsdpBytes: new Uint8Array(0), screen: null, ...options };
 }
 
 export class Bytes {
