@@ -16,7 +16,7 @@ const ROOT = join(HERE, '..', '..');
 const SOURCES = join(HERE, 'vmx');
 const HAS_GCC = spawnSync('gcc', ['--version']).status === 0 && spawnSync('objcopy', ['--version']).status === 0 && process.arch === 'x64';
 /** Groups that the kernel runs. */
-const GROUPS = 47;
+const GROUPS = 65;
 
 describe.skipIf(!HAS_GCC)('VMX conformance kernel', () => {
   const work = mkdtempSync(join(tmpdir(), 'nestbox-vmx-'));
@@ -37,7 +37,7 @@ describe.skipIf(!HAS_GCC)('VMX conformance kernel', () => {
   afterAll(() => rmSync(work, { recursive: true, force: true }));
 
   it('finds every check to hold', () => {
-    const run = spawnSync(process.execPath, [join(work, 'nestbox.js'), 'run', '--kernel', image, '--memory', '512', '--max-instructions', '300M'],
+    const run = spawnSync(process.execPath, [join(work, 'nestbox.js'), 'run', '--kernel', image, '--memory', '512', '--max-instructions', '500M'],
       { encoding: 'utf8', timeout: 100_000 });
     const lines = run.stdout.split('\n');
     expect(lines.filter((line) => /^(FAIL|DONE)/.test(line))).toEqual([]);

@@ -111,6 +111,8 @@ u32 go_catch(const void *code) {
   return r;
 }
 
+void user_guest(void) { wr(G_CS, 0x23); wr(AR_OF(CS), 0xa0fb); wr(G_SS, 0x1b); wr(AR_OF(SS), 0xc0f3); }
+
 void ept_on(void) {
   fill(ept_pml4, 0, 4096); fill(ept_pdpt, 0, 4096);
   ept_pml4[0] = (u64)ept_pdpt | 7;
@@ -139,6 +141,11 @@ void main(void) {
   test_intercepts();
   test_events();
   test_memory();
+  test_ept();
+  test_shadow();
+  test_functions();
+  test_time();
+  test_paging();
   puts("END "); put_number(total_failures); puts(" failures\n");
   outb(0xf4, total_failures ? 1 : 0);
   for (;;) asm("hlt");

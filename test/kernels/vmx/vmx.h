@@ -52,7 +52,8 @@ static inline u32 invvpid(u64 type, u64 a, u64 b) { pair d = { a, b }; u64 f; as
 
 /* --- Fields --- */
 enum {
-  F_VPID = 0, G_ES = 0x800, G_CS = 0x802, G_SS = 0x804, G_DS = 0x806, G_FS = 0x808, G_GS = 0x80a, G_LDTR = 0x80c, G_TR = 0x80e,
+  F_VPID = 0, EPTP_INDEX = 4, PML_INDEX = 0x812, PML_ADDRESS = 0x200e, FUNCTIONS = 0x2018, EPTP_LIST = 0x2024, VMREAD_BITMAP = 0x2026,
+  VMWRITE_BITMAP = 0x2028, VE_AREA = 0x202a, TSC_MULTIPLIER = 0x2032, PLE_GAP = 0x4020, PLE_WINDOW = 0x4022, G_ES = 0x800, G_CS = 0x802, G_SS = 0x804, G_DS = 0x806, G_FS = 0x808, G_GS = 0x80a, G_LDTR = 0x80c, G_TR = 0x80e,
   H_ES = 0xc00, H_CS = 0xc02, H_SS = 0xc04, H_DS = 0xc06, H_FS = 0xc08, H_GS = 0xc0a, H_TR = 0xc0c,
   IO_A = 0x2000, IO_B = 0x2002, MSR_BITMAP = 0x2004, X_STORE = 0x2006, X_LOAD = 0x2008, E_LOAD = 0x200a, TSC_OFFSET = 0x2010,
   VAPIC = 0x2012, APIC_ACCESS = 0x2014, EPTP = 0x201a, GPA = 0x2400, LINK = 0x2800, G_DEBUGCTL = 0x2802, G_PAT = 0x2804,
@@ -107,6 +108,14 @@ enum { ES, CS, SS, DS, FS, GS, LDTR, TR };
 #define P2_VPID 32u
 #define P2_WBINVD 64u
 #define P2_UG 128u
+#define P2_PLE 0x400u
+#define P2_INVPCID 0x1000u
+#define P2_VMFUNC 0x2000u
+#define P2_SHADOW 0x4000u
+#define P2_PML 0x20000u
+#define P2_VE 0x40000u
+#define P2_MBEC 0x400000u
+#define P2_TSC 0x2000000u
 #define X_DEBUG 4u
 #define X_HOST64 0x200u
 #define X_ACK 0x8000u
@@ -154,6 +163,10 @@ extern u64 ept_pml4[], ept_pdpt[], ept_pd[], ept_pt[];
 #define GUEST(name, text) extern const char name[]; \
   asm(".pushsection .text\n.balign 16\n.globl " #name "\n" #name ":\n" text "\n vmcall\n1: jmp 1b\n.popsection")
 extern const char guest_done[];
+/* The guest at CPL 3, in the 64-bit user segments. */
+void user_guest(void);
+/* The machine may set these secondary controls. */
+static inline int may(u32 secondary_bits) { return (rdmsr(0x48b) >> 32 & secondary_bits) == secondary_bits; }
 /* Runs code; a fault in it ends in VMCALL with ex_vector set. The exit reason. */
 u32 go_catch(const void *code);
 void copy(void *to, const void *from, u32 bytes);
@@ -171,3 +184,8 @@ void test_state(void);
 void test_intercepts(void);
 void test_events(void);
 void test_memory(void);
+void test_ept(void);
+void test_shadow(void);
+void test_functions(void);
+void test_time(void);
+void test_paging(void);
