@@ -33,6 +33,8 @@ import { loadRom } from './loaders/rom';
 import type { RomImage } from './loaders/rom';
 import { createMachine } from './machine';
 import type { Machine, MachineState, StopReason } from './machine';
+import { rewind, takeSnapshot } from './snapshot';
+import type { MachineSnapshot } from './snapshot';
 
 /** Gets a file that a configuration names; throws with a message for people if there is none. */
 export type ImageSource = (name: string) => Promise<Uint8Array>;
@@ -62,6 +64,13 @@ export interface SessionStats {
   debugExit: number | null;
   /** Console of L1 (its COM1) and of its guests (level 2): bytes and FNV-1a hash. */
   consoles: Record<'l1' | 'l2', { bytes: number; hash: string }>;
+}
+
+export interface SessionSnapshot {
+  machine: MachineSnapshot;
+  outcome: Outcome;
+  waiting: boolean;
+  debugExit: number | null;
 }
 
 const COM1 = 0;
@@ -191,6 +200,19 @@ export class Session {
   /** Level that executes now: 1 for the machine's own software. */
   get level(): number {
     return levelNow();
+  }
+
+  /** The machine as it is, for rewind(). */
+  snapshot(): SessionSnapshot {
+    return { machine: takeSnapshot(this.running()), outcome: this.state, waiting: this.idle, debugExit: this.debugExit };
+  }
+
+  /** Goes back to a snapshot of this session. What was put out since stays put out. */
+  rewind({ machine, outcome, waiting, debugExit }: SessionSnapshot): void {
+    rewind(this.running(), machine);
+    this.state = outcome;
+    this.idle = waiting;
+    this.debugExit = debugExit;
   }
 
   /** State of the devices, as they save it. */

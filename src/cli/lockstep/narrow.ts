@@ -1,13 +1,14 @@
 /**
  * From "they differ at this boundary" to the instruction. Both machines do the same again, from power-on, up to the last boundary at which they
- * were equal; the step after it is then cut shorter and shorter by halves. A step ends at its exact cycle in either engine, and compiled code up to there
+ * were equal; the step after it is then cut shorter and shorter by halves, from a snapshot or, where that does not show the difference again, from
+ * power-on each time. A step ends at its exact cycle in either engine, and compiled code up to there
  * is the same as in the whole step, so that the first cycle after which the machines differ is the end of the first wrong block of compiled code,
  * or the wrong instruction itself.
  */
 import { Pair, NO_PAGES, compareBoundaries } from './pair';
 import type { Disagreement, RealmSource } from './pair';
 import { ENGINES, ramWordName } from './protocol';
-import type { Details, RamWord, Step, TracedInstruction } from './protocol';
+import type { Boundary, Details, RamWord, Step, TracedInstruction } from './protocol';
 import { RealmThread } from './realm-thread';
 
 /** Instructions of the trace before the difference. */
@@ -64,11 +65,19 @@ async function firstDifferentStep(source: RealmSource, steps: Step[], suspects: 
     let [{ clock }] = await pair.run({ inputs: [], cycles: 0 }, NO_PAGES);
     for (let index = from; index < steps.length; index++) {
       const [a, b] = await pair.run(steps[index], pair.allPages);
-      if (compareBoundaries(a, b).length > 0) return { index, cycles: Math.min(steps[index].cycles, Math.max(1, a.clock - clock, b.clock - clock)), clock };
+      if (isDifferent([a, b])) return { index, cycles: Math.min(steps[index].cycles, Math.max(1, a.clock - clock, b.clock - clock)), clock };
       clock = a.clock;
     }
     return null;
   });
+}
+
+/** The step that makes the difference, and what was done before it. */
+interface Suspicion {
+  before: Step[];
+  inputs: Step['inputs'];
+  cycles: number;
+  clock: number;
 }
 
 /**
@@ -79,21 +88,51 @@ export async function narrow(source: RealmSource, steps: Step[], suspects: numbe
   say('running again to where they were equal');
   const first = await firstDifferentStep(source, steps, suspects);
   if (first === null) return null;
-  const { index, clock } = first, inputs = steps[index].inputs, before = steps.slice(0, index);
-  const differs = (cycles: number): Promise<boolean> => {
-    say(`comparing after ${clock + cycles} cycles`);
-    return afterSteps(source, before, async (pair) => compareBoundaries(...await pair.run({ inputs, cycles }, pair.allPages)).length > 0);
-  };
-  const cycles = await bisect(0, first.cycles, differs);
+  const suspicion: Suspicion = { before: steps.slice(0, first.index), inputs: steps[first.index].inputs, cycles: first.cycles, clock: first.clock };
+  say(`they differ first in the ${first.cycles} cycles from ${first.clock}; running to there once more`);
+  return await bySnapshots(source, suspicion, say) ?? await byReplays(source, suspicion, say);
+}
+
+/** Tries shorter steps from a snapshot. Null if the difference does not show again that way, since the engine's own state is not in a snapshot. */
+async function bySnapshots(source: RealmSource, { before, inputs, cycles, clock }: Suspicion, say: (text: string) => void): Promise<Narrowed | null> {
   return afterSteps(source, before, async (pair) => {
-    const [a, b] = await pair.run({ inputs, cycles }, pair.allPages);
-    const coarse = compareBoundaries(a, b).filter(({ name }) => !['processors', 'devices', 'memory'].includes(name));
-    const [left, right] = await pair.details();
-    const { disagreements: ram, words } = await differentRam(pair, left, right);
-    const named = [...differentValues('', left.values, right.values), ...differentValues('device ', left.devices, right.devices)];
-    const trace = await interpreterTrace(source, before, inputs, cycles, named.map(({ name }) => name), words);
-    return { instructions: a.instructions, clock: a.clock, equalClock: clock + cycles - 1, disagreements: [...coarse, ...named, ...ram], trace };
+    await pair.both((realm) => realm.call('snapshot', {}));
+    const differs = async (tried: number): Promise<boolean> => {
+      await pair.both((realm) => realm.call('rewind', {}));
+      return isDifferent(await pair.run({ inputs, cycles: tried }, pair.allPages));
+    };
+    // Once as it was, then as it has to be again after going back.
+    if (!isDifferent(await pair.run({ inputs, cycles }, pair.allPages)) || !await differs(cycles)) return null;
+    const found = await bisect(0, cycles, differs);
+    say(`they differ after ${clock + found} cycles`);
+    await pair.both((realm) => realm.call('rewind', {}));
+    return describe(source, pair, { before, inputs, cycles: found, clock });
   });
+}
+
+/** Tries shorter steps, each from power-on. */
+async function byReplays(source: RealmSource, { before, inputs, cycles, clock }: Suspicion, say: (text: string) => void): Promise<Narrowed> {
+  const found = await bisect(0, cycles, (tried) => {
+    say(`comparing after ${clock + tried} cycles`);
+    return afterSteps(source, before, async (pair) => isDifferent(await pair.run({ inputs, cycles: tried }, pair.allPages)));
+  });
+  return afterSteps(source, before, (pair) => describe(source, pair, { before, inputs, cycles: found, clock }));
+}
+
+function isDifferent([a, b]: [Boundary, Boundary]): boolean {
+  return compareBoundaries(a, b).length > 0;
+}
+
+/** Runs the last cycles, after which the machines differ, and says how. */
+async function describe(source: RealmSource, pair: Pair, { before, inputs, cycles, clock }: Suspicion): Promise<Narrowed> {
+  const [a, b] = await pair.run({ inputs, cycles }, pair.allPages);
+  const coarse = compareBoundaries(a, b).filter(({ name }) => !['processors', 'devices', 'memory'].includes(name));
+  const [left, right] = await pair.details();
+  const { disagreements: ram, words } = await differentRam(pair, left, right);
+  const named = [...differentValues('', left.values, right.values), ...differentValues('device ', left.devices, right.devices)];
+  await pair.end();
+  const trace = await interpreterTrace(source, before, inputs, cycles, named.map(({ name }) => name), words);
+  return { instructions: a.instructions, clock: a.clock, equalClock: clock + cycles - 1, disagreements: [...coarse, ...named, ...ram], trace };
 }
 
 /** Values that differ, of two lists of the same things. */

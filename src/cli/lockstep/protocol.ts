@@ -83,6 +83,9 @@ export type Command =
   | { kind: 'run'; step: Step; memory: PageRange }
   /** Several steps of which nothing is compared. */
   | { kind: 'replay'; steps: Step[] }
+  /** Remembers this boundary, to which 'rewind' goes back. */
+  | { kind: 'snapshot' }
+  | { kind: 'rewind' }
   | { kind: 'details' }
   | { kind: 'page'; page: number }
   /** Single-steps and watches values by name and words of RAM. */
@@ -94,6 +97,8 @@ export interface Answers {
   boot: { ramPages: number };
   run: Boundary;
   replay: { error: string };
+  snapshot: null;
+  rewind: null;
   details: Details;
   page: Int32Array;
   trace: TracedInstruction[];

@@ -6,6 +6,7 @@ import { useSecondTier } from '../../cpu/run';
 import { ConfigError } from '../../machine/config';
 import { LoadError } from '../../machine/loaders/load-error';
 import { Session } from '../../machine/session';
+import type { SessionSnapshot } from '../../machine/session';
 import { hashMemory, hashProcessors, hashText, pageHashes, pageWords, processorValues } from '../../observe/state-digest';
 import type { NamedValue } from '../../observe/state-digest';
 import { FileError, imageSource } from '../files';
@@ -23,6 +24,7 @@ export class Realm {
   private output: number[] = [];
   private log: string[] = [];
   private error = '';
+  private snapshot: SessionSnapshot | null = null;
 
   constructor({ engine, config, configPath }: RealmData, runner: Runner = (session, cycles) => session.run(cycles)) {
     this.engine = engine;
@@ -51,6 +53,14 @@ export class Realm {
         this.output = [];
         this.log = [];
         return { error: this.error };
+      case 'snapshot':
+        this.snapshot = this.session.snapshot();
+        return null;
+      case 'rewind':
+        if (this.snapshot === null) throw new Error('there is no snapshot');
+        this.session.rewind(this.snapshot);
+        this.error = '';
+        return null;
       case 'details': return this.details();
       case 'page': return pageWords(command.page);
       case 'trace': return this.trace(command.cycles, new Set(command.values), command.words);
