@@ -15,7 +15,7 @@ GUEST(guest_done, "nop");
 static const char *group_name;
 static int group_checks, group_failures, total_failures;
 
-static void put(char c) { outb(0x3f8, c); }
+static void put(char c) { while (!(inb(0x3fd) & 0x20)); outb(0x3f8, c); }
 static void puts(const char *s) { while (*s) put(*s++); }
 static void put_number(u32 v) { if (v >= 10) put_number(v / 10); put('0' + v % 10); }
 static void put_hex(u64 v) { int shift = 60; while (shift > 0 && !(v >> shift)) shift -= 4; for (; shift >= 0; shift -= 4) put("0123456789abcdef"[v >> shift & 15]); }
@@ -51,7 +51,11 @@ void on_exception(u64 *frame) {
 }
 
 void copy(void *to, const void *from, u32 bytes) { u8 *t = to; const u8 *f = from; while (bytes--) *t++ = *f++; }
-void fill(void *to, u8 value, u32 bytes) { u8 *t = to; while (bytes--) *t++ = value; }
+void fill(void *to, u8 value, u32 bytes) {
+  u64 *words = to, word = value * 0x0101010101010101ull;
+  for (; bytes >= 8; bytes -= 8) *words++ = word;
+  u8 *t = (u8 *)words; while (bytes--) *t++ = value;
+}
 void *memset(void *to, int v, unsigned long n) { u8 *t = to; while (n--) *t++ = v; return to; }
 void *memcpy(void *to, const void *from, unsigned long n) { u8 *t = to; const u8 *f = from; while (n--) *t++ = *f++; return to; }
 void set_bits(u32 field, u64 bits) { wr(field, rd(field) | bits); }
@@ -133,6 +137,7 @@ void main(void) {
   asm volatile("lidt %0" :: "m"(p));
   *(u16 *)((u8 *)tss + 102) = 0x68;                        /* no I/O permission bitmap */
   *(u64 *)((u8 *)tss + 4) = (u64)stack_top - 8192;
+  outb(0x3fb, 3);                                          /* 8 data bits */
   outb(0x21, 0xff); outb(0xa1, 0xff);
   apic_write(0xf0, 0x1ff);
   test_instructions();
@@ -146,6 +151,7 @@ void main(void) {
   test_functions();
   test_time();
   test_paging();
+  test_apic();
   puts("END "); put_number(total_failures); puts(" failures\n");
   outb(0xf4, total_failures ? 1 : 0);
   for (;;) asm("hlt");

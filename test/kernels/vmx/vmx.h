@@ -15,6 +15,7 @@ void check(int holds, const char *what, u64 value);
 
 /* --- CPU --- */
 static inline void outb(u16 port, u8 v) { asm volatile("outb %0, %1" :: "a"(v), "Nd"(port)); }
+static inline u8 inb(u16 port) { u8 v; asm volatile("inb %1, %0" : "=a"(v) : "Nd"(port)); return v; }
 static inline u64 rdmsr(u32 n) { u32 a, d; asm volatile("rdmsr" : "=a"(a), "=d"(d) : "c"(n)); return a | (u64)d << 32; }
 static inline void wrmsr(u32 n, u64 v) { asm volatile("wrmsr" :: "c"(n), "a"((u32)v), "d"((u32)(v >> 32)) : "memory"); }
 static inline u64 rdtsc(void) { u32 a, d; asm volatile("rdtsc" : "=a"(a), "=d"(d)); return a | (u64)d << 32; }
@@ -52,7 +53,7 @@ static inline u32 invvpid(u64 type, u64 a, u64 b) { pair d = { a, b }; u64 f; as
 
 /* --- Fields --- */
 enum {
-  F_VPID = 0, EPTP_INDEX = 4, PML_INDEX = 0x812, PML_ADDRESS = 0x200e, FUNCTIONS = 0x2018, EPTP_LIST = 0x2024, VMREAD_BITMAP = 0x2026,
+  F_VPID = 0, PI_VECTOR = 2, INT_STATUS = 0x810, PI_DESC = 0x2016, EOI_BITMAP = 0x201c, EPTP_INDEX = 4, PML_INDEX = 0x812, PML_ADDRESS = 0x200e, FUNCTIONS = 0x2018, EPTP_LIST = 0x2024, VMREAD_BITMAP = 0x2026,
   VMWRITE_BITMAP = 0x2028, VE_AREA = 0x202a, TSC_MULTIPLIER = 0x2032, PLE_GAP = 0x4020, PLE_WINDOW = 0x4022, G_ES = 0x800, G_CS = 0x802, G_SS = 0x804, G_DS = 0x806, G_FS = 0x808, G_GS = 0x80a, G_LDTR = 0x80c, G_TR = 0x80e,
   H_ES = 0xc00, H_CS = 0xc02, H_SS = 0xc04, H_DS = 0xc06, H_FS = 0xc08, H_GS = 0xc0a, H_TR = 0xc0c,
   IO_A = 0x2000, IO_B = 0x2002, MSR_BITMAP = 0x2004, X_STORE = 0x2006, X_LOAD = 0x2008, E_LOAD = 0x200a, TSC_OFFSET = 0x2010,
@@ -80,6 +81,7 @@ enum { ES, CS, SS, DS, FS, GS, LDTR, TR };
 #define PIN_NMI 8u
 #define PIN_VNMI 0x20u
 #define PIN_TIMER 0x40u
+#define PIN_POSTED 0x80u
 #define P_INTWIN (1u << 2)
 #define P_TSCOFF (1u << 3)
 #define P_HLT (1u << 7)
@@ -116,6 +118,9 @@ enum { ES, CS, SS, DS, FS, GS, LDTR, TR };
 #define P2_VE 0x40000u
 #define P2_MBEC 0x400000u
 #define P2_TSC 0x2000000u
+#define P2_X2APIC 16u
+#define P2_REG 0x100u
+#define P2_VID 0x200u
 #define X_DEBUG 4u
 #define X_HOST64 0x200u
 #define X_ACK 0x8000u
@@ -189,3 +194,4 @@ void test_shadow(void);
 void test_functions(void);
 void test_time(void);
 void test_paging(void);
+void test_apic(void);
