@@ -10,3 +10,6 @@ for (const [constant, value] of Object.entries(reasons)) {
 export function exitReasonName(reason: number): string {
   return NAMES.get(reason) ?? `reason-${reason}`;
 }
+
+/** All basic exit reasons that have a name. */
+export const EXIT_REASONS: readonly number[] = [...NAMES.keys()].sort((a, b) => a - b);

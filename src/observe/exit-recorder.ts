@@ -222,9 +222,9 @@ export class ExitRecorder {
     return filter.reasons === null || filter.reasons.includes(this.words[slot * WORDS + W_REASON] & 0xffff);
   }
 
-  /** Calls `visit` with the sequence numbers of the exits that match, newest first, until it returns false. */
-  forEach(filter: ExitFilter, visit: (sequence: number) => boolean): void {
-    for (let sequence = this.count - 1; sequence >= this.first; sequence--) {
+  /** Calls `visit` with the sequence numbers of the exits that match, newest first and below `before`, until it returns false. */
+  forEach(filter: ExitFilter, visit: (sequence: number) => boolean, before = Infinity): void {
+    for (let sequence = Math.min(this.count, before) - 1; sequence >= this.first; sequence--) {
       if (this.matches(sequence & (this.capacity - 1), filter) && !visit(sequence)) return;
     }
   }

@@ -31,8 +31,8 @@ import type { VmcsView } from './vmcs-view';
 export type InspectorQuery =
   | { ask: 'overview' }
   | { ask: 'histogram'; filter: ExitFilter }
-  /** `skip` newest exits are passed over. */
-  | { ask: 'exits'; filter: ExitFilter; skip: number; count: number }
+  /** Newest first: those below sequence number `before` (null: all), of which the first `skip` are passed over. */
+  | { ask: 'exits'; filter: ExitFilter; before: number | null; skip: number; count: number }
   | { ask: 'exit'; sequence: number }
   | { ask: 'timeline'; filter: ExitFilter; count: number }
   /** The current VMCS of a vCPU against its state at the last stop, or the image of an exit against that of another exit (null: the guest's exit before). */
@@ -160,7 +160,7 @@ export class Inspector {
     switch (query.ask) {
       case 'overview': return { ask: 'overview', overview: this.overview() };
       case 'histogram': return { ask: 'histogram', rows: this.histogram(query.filter) };
-      case 'exits': return this.exits(query.filter, query.skip, Math.min(query.count, MOST_ROWS));
+      case 'exits': return this.exits(query.filter, query.before ?? Infinity, query.skip, Math.min(query.count, MOST_ROWS));
       case 'exit': {
         const exit = this.recorder.get(query.sequence);
         return { ask: 'exit', row: exit === null ? null : rowOf(exit) };
@@ -235,7 +235,7 @@ export class Inspector {
     return rows.sort((a, b) => b.total - a.total || a.reason - b.reason);
   }
 
-  private exits(filter: ExitFilter, skip: number, count: number): InspectorAnswer {
+  private exits(filter: ExitFilter, before: number, skip: number, count: number): InspectorAnswer {
     const rows: ExitRow[] = [];
     let matching = 0;
     this.recorder.forEach(filter, (sequence) => {
@@ -244,7 +244,7 @@ export class Inspector {
         if (exit !== null) rows.push(rowOf(exit));
       }
       return true;
-    });
+    }, before);
     return { ask: 'exits', rows, matching };
   }
 

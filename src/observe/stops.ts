@@ -148,17 +148,20 @@ function seeExit(reason: number, qualificationLo: number): void {
 /** Puts a function between processor and ports; returns how to take it out. */
 function watchPorts(): () => void {
   const { readPort, writePort } = platform;
-  platform.readPort = (port, size) => {
+  const watchedRead = (port: number, size: number): number => {
     meetPort(port, size, 'IN from');
     return readPort(port, size);
   };
-  platform.writePort = (port, size, value) => {
+  const watchedWrite = (port: number, size: number, value: number): void => {
     meetPort(port, size, 'OUT to');
     writePort(port, size, value);
   };
+  platform.readPort = watchedRead;
+  platform.writePort = watchedWrite;
   return () => {
-    platform.readPort = readPort;
-    platform.writePort = writePort;
+    // Another machine may have been attached meanwhile.
+    if (platform.readPort === watchedRead) platform.readPort = readPort;
+    if (platform.writePort === watchedWrite) platform.writePort = writePort;
   };
 }
 

@@ -23,6 +23,8 @@ export interface MachineSnapshot {
   log: readonly string[];
   /** Where the machine pauses; null while it runs. */
   stop: Stop | null;
+  /** Where it was asked to run to and has not come yet. */
+  stepping: StepGoal | null;
   breakpoints: readonly Breakpoint[];
 }
 
@@ -36,7 +38,7 @@ export interface ConsoleSink {
 export type WorkerFactory = () => Worker;
 
 const MOST_LOG_LINES = 200;
-const OFF: MachineSnapshot = { demo: null, status: 'off', stage: null, reached: {}, statistics: null, guests: [], problem: null, log: [], stop: null, breakpoints: [] };
+const OFF: MachineSnapshot = { demo: null, status: 'off', stage: null, reached: {}, statistics: null, guests: [], problem: null, log: [], stop: null, stepping: null, breakpoints: [] };
 
 export class MachineClient {
   private readonly createWorker: WorkerFactory;
@@ -115,13 +117,15 @@ export class MachineClient {
   run(): void {
     if (this.snapshot.status !== 'paused') return;
     this.send({ type: 'run' });
-    this.update({ status: 'running', stop: null });
+    this.update({ status: 'running', stop: null, stepping: null });
   }
 
   /** Runs to a goal, then pauses. */
   step(goal: StepGoal): void {
     const { status } = this.snapshot;
-    if (status === 'paused' || status === 'running') this.send({ type: 'step', goal });
+    if (status !== 'paused' && status !== 'running') return;
+    this.send({ type: 'step', goal });
+    this.update({ stepping: goal });
   }
 
   setBreakpoints(breakpoints: readonly Breakpoint[]): void {
@@ -199,7 +203,7 @@ export class MachineClient {
         this.update({ status: 'stopped', problem: report.problem });
         break;
       case 'paused':
-        this.update({ status: 'paused', stop: report.stop });
+        this.update({ status: 'paused', stop: report.stop, stepping: null });
         break;
       case 'resumed':
         this.update({ status: 'running', stop: null });

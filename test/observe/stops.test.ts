@@ -109,9 +109,9 @@ describe('stops on the built-in demo', () => {
     inspector.recorder.start();
     runOut(session);
     inspector.recorder.stop();
-    const first = inspector.answer({ ask: 'exits', filter: { ...EVERY_EXIT, reasons: [IO] }, skip: 0, count: 500 }).rows.at(-1);
+    const first = inspector.answer({ ask: 'exits', filter: { ...EVERY_EXIT, reasons: [IO] }, before: null, skip: 0, count: 500 }).rows.at(-1);
     if (first === undefined) throw new Error('no exit');
-    const rounds = inspector.answer({ ask: 'exits', filter: { ...EVERY_EXIT, reasons: [IO] }, skip: 0, count: 500 }).rows.filter((row) => row.rip === first.rip);
+    const rounds = inspector.answer({ ask: 'exits', filter: { ...EVERY_EXIT, reasons: [IO] }, before: null, skip: 0, count: 500 }).rows.filter((row) => row.rip === first.rip);
 
     const inGuest = await withBreakpoints([{ id: 1, kind: 'address', linear: first.rip, level: 2 }]);
     expect(inGuest.stops.length).toBe(rounds.length);

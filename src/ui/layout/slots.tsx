@@ -3,6 +3,7 @@
  */
 import type { ReactNode } from 'react';
 import type { MachineClient, MachineSnapshot } from '../machine-client';
+import { Inspector } from '../inspector/inspector';
 import { Log } from '../log';
 import { SerialView } from '../serial-view';
 import { guestConsole, portConsole } from '../../worker/protocol';
@@ -75,5 +76,6 @@ export const GUEST_VIEWS: readonly GuestView[] = [
 ];
 
 export const DOCK_PANELS: readonly DockPanel[] = [
+  { id: 'inspector', label: () => 'Inspector', render: (props) => <Inspector {...props} /> },
   { id: 'log', label: (machine) => `Machine log (${machine.log.length})`, render: ({ machine }) => <Log lines={machine.log} /> },
 ];
