@@ -151,9 +151,19 @@ function checkTogether(run: RunArguments): void {
     throw new UsageError('--append, --initrd and --module belong to --kernel');
   }
   if (run.dumpMemory.length > 0 && run.dumpState === null) throw new UsageError('--dump-memory needs --dump-state, which names its files');
-  if (run.engine === 'both' && (run.trace.size > 0 || run.dumpState !== null)) throw new UsageError('--trace and --dump-state are for one engine, not for --engine both');
+  if (run.engine === 'both') checkForBoth(run);
   const terminals = [...run.serial.values()].filter((target) => target.kind === 'stdio');
   if (terminals.length > 1) throw new UsageError('only one serial port can be connected to the terminal');
+}
+
+/** What a run with two machines does not do. */
+function checkForBoth(run: RunArguments): void {
+  const given: [string, boolean][] = [
+    ['--trace', run.trace.size > 0], ['--dump-state', run.dumpState !== null], ['--screenshot', run.screenshots.length > 0], ['--screen-text', run.screenTexts.length > 0],
+    ['a screen in --until and --send', [...run.sends, ...run.until === null ? [] : [run.until]].some(({ level }) => level === 'vga' || level === 'l2vga')],
+  ];
+  const found = given.find(([, isGiven]) => isGiven);
+  if (found !== undefined) throw new UsageError(`${found[0]} is for a run with one engine, not for --engine both`);
 }
 
 function takeSerial(run: RunArguments, value: string): void {

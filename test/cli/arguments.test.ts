@@ -31,6 +31,14 @@ describe('command line', () => {
     expect(parseArguments(['--version']).kind).toBe('version');
   });
 
+  it('knows the engines, and what a run with both does not do', () => {
+    expect(run('a').engine).toBe('interpreter');
+    for (const engine of ['interpreter', 'jit', 'both'] as const) expect(run('a', '--engine', engine).engine).toBe(engine);
+    const without: string[][] = [['--trace', 'io'], ['--dump-state', 'd'], ['--screenshot', 's.png'], ['--until', 'vga:x'], ['--send', 'vga:x@y']];
+    for (const options of without) expect(() => run('a', '--engine', 'both', ...options), options.join(' ')).toThrow(/not for --engine both/);
+    expect(() => run('a', '--engine', 'all')).toThrow(/interpreter, jit or both/);
+  });
+
   it('refuses what it does not understand', () => {
     const cases: [string[], RegExp][] = [
       [[], /no command/], [['fly'], /unknown command `fly`/], [['run'], /nothing to run/], [['run', 'a', 'b'], /two machines/],
