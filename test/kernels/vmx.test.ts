@@ -15,8 +15,8 @@ const HERE = dirname(fileURLToPath(import.meta.url));
 const ROOT = join(HERE, '..', '..');
 const SOURCES = join(HERE, 'vmx');
 const HAS_GCC = spawnSync('gcc', ['--version']).status === 0 && spawnSync('objcopy', ['--version']).status === 0 && process.arch === 'x64';
-/** Groups that the kernel runs. */
-const GROUPS = 81;
+/** Groups that the kernel runs with one processor and with several. */
+const GROUPS = 82, SMP_GROUPS = 8;
 
 describe.skipIf(!HAS_GCC)('VMX conformance kernel', () => {
   const work = mkdtempSync(join(tmpdir(), 'nestbox-vmx-'));
@@ -36,12 +36,15 @@ describe.skipIf(!HAS_GCC)('VMX conformance kernel', () => {
 
   afterAll(() => rmSync(work, { recursive: true, force: true }));
 
-  it('finds every check to hold', () => {
-    const run = spawnSync(process.execPath, [join(work, 'nestbox.js'), 'run', '--kernel', image, '--memory', '512', '--max-instructions', '500M'],
-      { encoding: 'utf8', timeout: 100_000 });
+  it.each([[1, GROUPS], [2, SMP_GROUPS], [4, SMP_GROUPS]])('finds every check to hold, %i processors', (vcpus, groups) => {
+    const run = spawnSync(
+      process.execPath,
+      [join(work, 'nestbox.js'), 'run', '--kernel', image, '--memory', '512', '--vcpus', String(vcpus), '--max-instructions', '500M'],
+      { encoding: 'utf8', timeout: 100_000 },
+    );
     const lines = run.stdout.split('\n');
     expect(lines.filter((line) => /^(FAIL|DONE)/.test(line))).toEqual([]);
-    expect(lines.filter((line) => line.startsWith('PASS'))).toHaveLength(GROUPS);
+    expect(lines.filter((line) => line.startsWith('PASS'))).toHaveLength(groups);
     expect(run.status, run.stderr).toBe(0);
   }, 120_000);
 });

@@ -157,6 +157,86 @@ vm_exit_entry:
   pop %rbx
   ret
 
+# u64 vm_enter(u64 registers[16], int resume): like vm_run, for any processor: RFLAGS of a failed entry, 0 after a VM exit.
+.globl vm_enter, vm_enter_exit
+vm_enter:
+  push %rbx
+  push %rbp
+  push %r12
+  push %r13
+  push %r14
+  push %r15
+  push %rdi
+  mov $HOST_RSP, %eax
+  vmwrite %rsp, %rax
+  test %esi, %esi
+  mov (%rdi), %rax
+  mov 8(%rdi), %rcx
+  mov 16(%rdi), %rdx
+  mov 24(%rdi), %rbx
+  mov 48(%rdi), %rsi
+  mov 56(%rdi), %rdi
+  jne 1f
+  vmlaunch
+  jmp 2f
+1: vmresume
+2: pushf
+  pop %rax
+  pop %rdi
+  jmp 3f
+vm_enter_exit:
+  xchg %rdi, (%rsp)
+  mov %rax, (%rdi)
+  mov %rcx, 8(%rdi)
+  mov %rdx, 16(%rdi)
+  mov %rbx, 24(%rdi)
+  mov %rsi, 48(%rdi)
+  pop %rax
+  mov %rax, 56(%rdi)
+  xor %eax, %eax
+3: pop %r15
+  pop %r14
+  pop %r13
+  pop %r12
+  pop %rbp
+  pop %rbx
+  ret
+
+# --- Start of the other processors: copied to a page below 1 MiB ---
+.globl trampoline, trampoline_end, next_stack
+trampoline:
+.code16
+  cli
+  xor %ax, %ax
+  mov %ax, %ds
+  lgdtl gdt_pointer_low - trampoline + 0x8000
+  mov $0x620, %eax
+  mov %eax, %cr4
+  mov $pml4, %eax
+  mov %eax, %cr3
+  mov $0xc0000080, %ecx
+  rdmsr
+  or $0x900, %eax
+  wrmsr
+  mov $0x80000033, %eax
+  mov %eax, %cr0
+  ljmpl $8, $processor_start
+gdt_pointer_low:
+  .word gdt_end - gdt - 1
+  .long gdt
+trampoline_end:
+.code64
+processor_start:
+  mov $16, %eax
+  mov %eax, %ds
+  mov %eax, %es
+  mov %eax, %ss
+  mov $-4096, %rsp
+  lock xadd %rsp, next_stack
+  call processor_main
+1: hlt
+  jmp 1b
+
 # int launch_after_mov_ss(void): RFLAGS of a VMLAUNCH in the shadow of MOV SS.
 .globl launch_after_mov_ss
 launch_after_mov_ss:
@@ -179,14 +259,17 @@ gdt:
   .quad 0x0000890000000067, 0  # 28 TSS
   .quad 0x00cf9b000000ffff     # 38 32-bit code
   .quad 0x0000890000000067, 0  # 40 another TSS
+gdt_end:
 gdt_pointer:
-  .word . - gdt - 1
+  .word gdt_end - gdt - 1
   .long gdt
   .long 0
 .globl regs, vm_flags
 regs: .fill 16, 8, 0
 vm_flags: .quad 0
 vm_resume_flag: .long 0
+.balign 8
+next_stack: .quad stacks_top
 
 .bss
 .balign 4096
@@ -198,4 +281,7 @@ tss: .skip 4096
   .skip 16384
 .globl stack_top
 stack_top:
+  .balign 4096
+  .skip 8 * 4096
+stacks_top:
   .section .note.GNU-stack, "", @progbits

@@ -25,6 +25,11 @@ static inline u64 rdtsc(void) { u32 a, d; asm volatile("rdtsc" : "=a"(a), "=d"(d
 /* What on_exception saw last; a non-zero ex_fixup is where it returns to, once. */
 extern volatile u64 ex_vector, ex_error, ex_rip, ex_rflags, ex_fixup, ex_count, ex_rsp;
 extern volatile u32 vector_count[256];
+/* With several processors: handlers run, by APIC id and vector. */
+extern volatile u32 processor_vectors[8][256];
+extern u32 processors;
+/* The host's handlers use the x2APIC. */
+extern int use_x2apic;
 /* Vector of the fault that the statement raises, or -1. */
 #define FAULT_OF(...) ({ \
   ex_vector = ~0ull; ex_error = 0; \
@@ -195,3 +200,5 @@ void test_functions(void);
 void test_time(void);
 void test_paging(void);
 void test_apic(void);
+void test_x2apic(void);
+void test_smp(void);
