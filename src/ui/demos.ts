@@ -10,6 +10,10 @@ export interface Demo {
   description: string;
   /** What runs at each level, L1 first; empty if the configuration does not say. */
   levels: readonly string[];
+  /** What to try; empty if the configuration does not say. */
+  hint: string;
+  /** Real time to L2's prompt on an ordinary machine; null if the configuration does not say. */
+  seconds: number | null;
   /** Files it needs, as the configuration names them. */
   files: string[];
 }
@@ -29,29 +33,27 @@ function filesOf(config: MachineConfig): string[] {
 export function makeDemo(name: string, text: string): Demo {
   try {
     const config = readMachineConfig(text, `${name}.cfg`);
-    return { name, config: text, title: config.title === '' ? name : config.title, description: config.description, levels: config.levels, files: filesOf(config) };
+    return { name, config: text, title: config.title === '' ? name : config.title, description: config.description, levels: config.levels, hint: config.hint, seconds: config.seconds, files: filesOf(config) };
   } catch (error) {
-    return { name, config: text, title: name, description: error instanceof Error ? error.message : String(error), levels: [], files: [] };
+    return { name, config: text, title: name, description: error instanceof Error ? error.message : String(error), levels: [], hint: '', seconds: null, files: [] };
   }
 }
 
+/** Which files the server has. */
+export interface Available {
+  has(file: string): boolean;
+}
+
 /** True if the server has all files of the demo. */
-export function isAvailable(demo: Demo, images: ReadonlySet<string>): boolean {
+export function isAvailable(demo: Demo, images: Available): boolean {
   return demo.files.every((file) => images.has(file));
 }
 
-/** The demo for a visitor who asked for none. */
-export function defaultDemo(demos: readonly Demo[], images: ReadonlySet<string>): Demo {
-  const named = (name: string): Demo | undefined => demos.find((demo) => demo.name === name);
+/** The demo for a visitor who asked for none: the one seen `last`, or the best. */
+export function defaultDemo(demos: readonly Demo[], images: Available, last: string | null = null): Demo {
+  const named = (name: string | null): Demo | undefined => demos.find((demo) => demo.name === name);
+  const before = named(last);
+  if (before !== undefined && isAvailable(before, images)) return before;
   const preferred = named(PREFERRED);
   return preferred !== undefined && isAvailable(preferred, images) ? preferred : named(FALLBACK) ?? demos[0];
-}
-
-/** Name after `#demo=`; null if the link has none. */
-export function demoOfLink(hash: string): string | null {
-  return new URLSearchParams(hash.replace(/^#/, '')).get('demo');
-}
-
-export function linkOfDemo(name: string): string {
-  return `#${new URLSearchParams({ demo: name }).toString()}`;
 }

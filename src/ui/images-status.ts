@@ -15,14 +15,22 @@ export interface BuildProgress {
   message: string;
 }
 
+/** A finished image. */
+export interface ImageEntry {
+  /** 0 if the manifest does not say. */
+  bytes: number;
+  /** SHA-256; empty if the manifest does not say. */
+  hash: string;
+}
+
 export interface ImagesStatus {
-  /** Paths of finished images relative to the page. */
-  images: ReadonlySet<string>;
+  /** Finished images by their paths relative to the page. */
+  images: ReadonlyMap<string, ImageEntry>;
   /** Null where nobody has built or is building images. */
   build: BuildProgress | null;
 }
 
-export const NO_IMAGES: ImagesStatus = { images: new Set(), build: null };
+export const NO_IMAGES: ImagesStatus = { images: new Map(), build: null };
 
 const FOLDER = 'images/';
 
@@ -48,13 +56,16 @@ function parseJson(text: string): unknown {
   }
 }
 
-/** Paths of the images that a manifest lists. */
-export function parseManifest(text: string): Set<string> {
+/** The images that a manifest lists, by path. */
+export function parseManifest(text: string): Map<string, ImageEntry> {
   const manifest = parseJson(text);
   const list = Array.isArray(manifest) ? manifest : isRecord(manifest) && Array.isArray(manifest.images) ? manifest.images : [];
-  const images = new Set<string>();
+  const images = new Map<string, ImageEntry>();
   for (const entry of list as unknown[]) {
-    if (isRecord(entry) && typeof entry.name === 'string') images.add(FOLDER + entry.name);
+    if (!isRecord(entry) || typeof entry.name !== 'string') continue;
+    images.set(FOLDER + entry.name, {
+      bytes: typeof entry.bytes === 'number' ? entry.bytes : 0, hash: typeof entry.sha256 === 'string' ? entry.sha256 : '',
+    });
   }
   return images;
 }
@@ -75,5 +86,5 @@ export function parseProgress(text: string): BuildProgress | null {
 
 export async function fetchImagesStatus(): Promise<ImagesStatus> {
   const [manifest, progress] = await Promise.all([fetchText(`${FOLDER}manifest.json`), fetchText(`${FOLDER}progress.json`)]);
-  return { images: manifest === null ? new Set() : parseManifest(manifest), build: progress === null ? null : parseProgress(progress) };
+  return { images: manifest === null ? new Map() : parseManifest(manifest), build: progress === null ? null : parseProgress(progress) };
 }

@@ -7,11 +7,14 @@ import type { Breakpoint, StepGoal, Stop } from '../observe/stops';
 import { makeProblem, workerProblem } from '../worker/problems';
 import type { ConsoleName, GuestMachineReport, Problem, Report, Request, Stage, StageName, Statistics } from '../worker/protocol';
 import type { Demo } from './demos';
+import type { Description } from './links/description';
 
 export type MachineStatus = 'off' | 'starting' | 'running' | 'paused' | 'stopped' | 'failed';
 
 export interface MachineSnapshot {
   demo: Demo | null;
+  /** All that the machine is made of. */
+  description: Description | null;
   status: MachineStatus;
   stage: Stage | null;
   /** Real time from the start to each stage, seconds. */
@@ -20,6 +23,8 @@ export interface MachineSnapshot {
   /** The machines that L1 and its guests run, the first to run first. */
   guests: readonly GuestMachineReport[];
   problem: Problem | null;
+  /** It stopped, and not by its own will. */
+  crashed: boolean;
   log: readonly string[];
   /** Where the machine pauses; null while it runs. */
   stop: Stop | null;
@@ -38,7 +43,7 @@ export interface ConsoleSink {
 export type WorkerFactory = () => Worker;
 
 const MOST_LOG_LINES = 200;
-const OFF: MachineSnapshot = { demo: null, status: 'off', stage: null, reached: {}, statistics: null, guests: [], problem: null, log: [], stop: null, stepping: null, breakpoints: [] };
+const OFF: MachineSnapshot = { demo: null, description: null, status: 'off', stage: null, reached: {}, statistics: null, guests: [], problem: null, crashed: false, log: [], stop: null, stepping: null, breakpoints: [] };
 
 export class MachineClient {
   private readonly createWorker: WorkerFactory;
@@ -52,6 +57,7 @@ export class MachineClient {
   /** Files of this and earlier starts; a reset need not download them again. */
   private readonly images = new Map<string, Blob>();
   private startedAt = 0;
+  private startPaused = false;
   private recording = false;
   private nextInspection = 1;
   private readonly inspections = new Map<number, (answer: InspectorAnswer | null) => void>();
@@ -79,11 +85,19 @@ export class MachineClient {
     };
   }
 
-  /** Switches the machine off, and on again with this demo. */
-  start(demo: Demo): void {
+  /** A file of the visitor's, by the name that a configuration has for it. */
+  addFile(name: string, file: Blob): void {
+    this.images.set(name, file);
+  }
+
+  /** Switches the machine off, and on again as this one; `paused`: ready for its first instruction. */
+  start(description: Description, paused = false): void {
+    const { demo, lesson, sources, files } = description;
     this.off();
+    this.startPaused = paused;
+    for (const { name, bytes } of files) this.images.set(name, new Blob([bytes]));
     this.startedAt = performance.now();
-    this.update({ ...OFF, demo, status: 'starting', breakpoints: this.snapshot.breakpoints });
+    this.update({ ...OFF, demo, description, status: 'starting', breakpoints: this.snapshot.breakpoints });
     let worker: Worker;
     try {
       worker = this.createWorker();
@@ -98,14 +112,14 @@ export class MachineClient {
     worker.addEventListener('error', (event) => {
       if (this.worker === worker) this.workerFailed(event);
     });
-    this.send({ type: 'start', name: demo.name, config: demo.config, base: this.base, images: this.images, sources: {}, paused: false });
+    this.send({ type: 'start', name: demo.name, config: demo.config, base: this.base, images: this.images, lesson, sources, paused });
     if (this.snapshot.breakpoints.length > 0) this.send({ type: 'breakpoints', breakpoints: this.snapshot.breakpoints });
     if (this.recording) this.send({ type: 'record', on: true });
   }
 
   /** Power off and on. */
   reset(): void {
-    if (this.snapshot.demo !== null) this.start(this.snapshot.demo);
+    if (this.snapshot.description !== null) this.start(this.snapshot.description);
   }
 
   /** Shows a problem instead of a machine. */
@@ -200,7 +214,7 @@ export class MachineClient {
         this.update({ log: [...this.snapshot.log.slice(1 - MOST_LOG_LINES), report.text] });
         break;
       case 'stopped':
-        this.update({ status: 'stopped', problem: report.problem });
+        this.update({ status: 'stopped', problem: report.problem, crashed: report.crashed });
         break;
       case 'paused':
         this.update({ status: 'paused', stop: report.stop, stepping: null });
@@ -224,7 +238,7 @@ export class MachineClient {
     this.update({
       stage,
       reached: stage.name in reached ? reached : { ...reached, [stage.name]: seconds },
-      status: status === 'starting' && stage.name === 'l1' ? 'running' : status,
+      status: status === 'starting' && stage.name === 'l1' ? (this.startPaused ? 'paused' : 'running') : status,
     });
   }
 

@@ -5,6 +5,7 @@ import '@xterm/xterm/css/xterm.css';
 import './page.css';
 import { App } from './app';
 import { MachineClient } from './machine-client';
+import { AssemblerClient } from './playground/assembler-client';
 import { applyTheme } from './theme';
 import MachineWorker from '../worker/worker?worker';
 
@@ -12,4 +13,5 @@ applyTheme();
 const container = document.getElementById('page');
 if (container === null) throw new Error('index.html has no #page');
 const client = new MachineClient(() => new MachineWorker({ name: 'machine' }), document.baseURI);
-createRoot(container).render(<StrictMode><App client={client} /></StrictMode>);
+const assembler = new AssemblerClient(() => new MachineWorker({ name: 'assembler' }));
+createRoot(container).render(<StrictMode><App client={client} assembler={assembler} /></StrictMode>);

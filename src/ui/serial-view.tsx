@@ -4,13 +4,14 @@
  */
 import { useEffect, useRef, useState } from 'react';
 import { FitAddon } from '@xterm/addon-fit';
-import { SearchAddon } from '@xterm/addon-search';
 import { Terminal } from '@xterm/xterm';
 import { Icon } from './icons';
 import { KeyBar } from './key-bar';
+import { isLeaveChord } from './leave-chord';
 import type { MachineClient, MachineSnapshot } from './machine-client';
 import { changeSettings, clamp, FONT_SIZES, getSettings, subscribeSettings } from './settings';
 import { SearchBar } from './search-bar';
+import { TerminalSearch } from './terminal-search';
 import { followTerminalTheme } from './terminal-theme';
 import type { ConsoleName } from '../worker/protocol';
 
@@ -28,11 +29,6 @@ const SCROLLBACK_LINES = 8000;
 const FONT = 'ui-monospace, "Cascadia Mono", "DejaVu Sans Mono", Menlo, Consolas, monospace';
 const encoder = new TextEncoder();
 
-/** Ctrl+Shift+. on any keyboard layout. */
-export function isLeaveChord(event: KeyboardEvent): boolean {
-  return event.ctrlKey && event.shiftKey && !event.altKey && (event.code === 'Period' || event.key === '.');
-}
-
 /** Bytes of a binary string (mouse reports). */
 function fromBinary(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(text, (character) => character.charCodeAt(0) & 0xff);
@@ -42,14 +38,14 @@ function createTerminal(): Terminal {
   const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)').matches;
   return new Terminal({
     fontFamily: FONT, fontSize: getSettings().fontSize, lineHeight: 1.1, scrollback: SCROLLBACK_LINES, cursorBlink: !reducedMotion,
-    cursorInactiveStyle: 'outline', minimumContrastRatio: 4.5, macOptionIsMeta: true, allowProposedApi: true,
+    cursorInactiveStyle: 'outline', minimumContrastRatio: 4.5, macOptionIsMeta: true,
     screenReaderMode: getSettings().screenReader,
   });
 }
 
 interface Attached {
   terminal: Terminal;
-  search: SearchAddon;
+  search: TerminalSearch;
 }
 
 export function SerialView({ client, machine, name, title, empty, visible }: Props) {
@@ -64,9 +60,8 @@ export function SerialView({ client, machine, name, title, empty, visible }: Pro
     const element = frame.current;
     if (element === null) return undefined;
     const terminal = createTerminal();
-    const fit = new FitAddon(), search = new SearchAddon();
+    const fit = new FitAddon(), search = new TerminalSearch(terminal);
     terminal.loadAddon(fit);
-    terminal.loadAddon(search);
     terminal.open(element);
     terminal.textarea?.setAttribute('aria-label', `${title}. Ctrl+Shift+period leaves this console.`);
     terminal.attachCustomKeyEventHandler((event) => {
@@ -169,7 +164,7 @@ export function SerialView({ client, machine, name, title, empty, visible }: Pro
           title={title} search={attached.search}
           close={() => {
             setSearching(false);
-            attached.search.clearDecorations();
+            attached.search.clear();
             attached.terminal.focus();
           }}
         />

@@ -10,6 +10,8 @@ export interface Settings {
   /** Share of the first of two neighbours, by splitter. */
   splits: Readonly<Record<string, number>>;
   lastDemo: string | null;
+  /** Seconds from the start of a demo to L2's first words, as measured here. */
+  times: Readonly<Record<string, number>>;
   /** Consoles keep a copy of their text for screen readers; costs speed. */
   screenReader: boolean;
   /** Remarks that were dismissed for good. */
@@ -18,11 +20,15 @@ export interface Settings {
 
 export const FONT_SIZES = { least: 9, most: 24 } as const;
 const KEY = 'nestbox.settings';
-const DEFAULTS: Settings = { theme: 'system', fontSize: 13, splits: {}, lastDemo: null, screenReader: false, dismissed: [] };
+const DEFAULTS: Settings = { theme: 'system', fontSize: 13, splits: {}, lastDemo: null, times: {}, screenReader: false, dismissed: [] };
 const THEMES: readonly unknown[] = ['system', 'light', 'dark'] satisfies Theme[];
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function readNumbers(value: unknown): Record<string, number> {
+  return isRecord(value) ? Object.fromEntries(Object.entries(value).filter((entry): entry is [string, number] => typeof entry[1] === 'number')) : {};
 }
 
 /** Settings from stored text; whatever does not fit is as at first. */
@@ -34,11 +40,12 @@ export function readSettings(text: string | null): Settings {
     return DEFAULTS;
   }
   if (!isRecord(stored)) return DEFAULTS;
-  const { theme, fontSize, splits, lastDemo, screenReader, dismissed } = stored;
+  const { theme, fontSize, splits, lastDemo, times, screenReader, dismissed } = stored;
   return {
     theme: THEMES.includes(theme) ? theme as Theme : DEFAULTS.theme,
     fontSize: typeof fontSize === 'number' ? clamp(Math.round(fontSize), FONT_SIZES.least, FONT_SIZES.most) : DEFAULTS.fontSize,
-    splits: isRecord(splits) ? Object.fromEntries(Object.entries(splits).filter((entry): entry is [string, number] => typeof entry[1] === 'number')) : {},
+    splits: readNumbers(splits),
+    times: readNumbers(times),
     lastDemo: typeof lastDemo === 'string' ? lastDemo : null,
     screenReader: screenReader === true,
     dismissed: Array.isArray(dismissed) ? dismissed.filter((one) => typeof one === 'string') : [],

@@ -20,9 +20,11 @@ export function followTheme(apply: (dark: boolean) => void): () => void {
   };
 }
 
-/** Keeps the document's colours in line with the setting, for as long as the page lives. */
+/** Keeps the document's colours and the size of code in line with the setting, for as long as the page lives. */
 export function applyTheme(): void {
   followTheme(() => {
-    document.documentElement.dataset.theme = getSettings().theme;
+    const { theme, fontSize } = getSettings();
+    document.documentElement.dataset.theme = theme;
+    document.documentElement.style.setProperty('--code-size', `${fontSize}px`);
   });
 }

@@ -112,7 +112,7 @@ export class MachineHost {
   }
 
   /** Starts the machine of a configuration. Never rejects: a failure is reported. */
-  async start({ name, config: text, images: known, sources, paused }: Omit<Extract<Request, { type: 'start' }>, 'type' | 'base'>): Promise<void> {
+  async start({ name, config: text, images: known, sources, paused }: Omit<Extract<Request, { type: 'start' }>, 'type' | 'base' | 'lesson'>): Promise<void> {
     const services = this.services;
     this.paused = paused;
     try {

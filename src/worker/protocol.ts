@@ -4,6 +4,7 @@
  */
 
 import type { BuiltinSources } from '../guests/builtin';
+import type { Lesson } from '../guests/lessons';
 import type { InspectorAnswer, InspectorQuery } from '../observe/inspector';
 import type { Breakpoint, StepGoal, Stop } from '../observe/stops';
 
@@ -52,7 +53,9 @@ export type Request =
     base: string;
     /** Files that an earlier worker downloaded, or that people dropped on the page. */
     images: ReadonlyMap<string, Blob>;
-    /** What the built-in guests are assembled from, where it differs from the program's own. */
+    /** The playground's lesson whose programs the built-in guests are; null: the program's own. */
+    lesson: string | null;
+    /** What the built-in guests are assembled from, where it differs from those. */
     sources: Partial<BuiltinSources>;
     /** Load the machine, but do not run it yet. */
     paused: boolean;
@@ -61,6 +64,10 @@ export type Request =
   | { type: 'pause' }
   /** Keys typed into a console. */
   | { type: 'input'; console: ConsoleName; bytes: Uint8Array<ArrayBuffer> }
+  /** For editors, at any time: the built-in guests as they come with the program ... */
+  | { type: 'sources' }
+  /** ... and what is wrong with these. Answered in order. */
+  | { type: 'assemble'; sources: Partial<BuiltinSources> }
   /** So many bytes of `serial` messages have been displayed. */
   | { type: 'consumed'; bytes: number }
   /** Runs to the goal, then pauses. */
@@ -119,8 +126,18 @@ export interface Problem {
   waiting: boolean;
 }
 
+/** A line of a source that cannot be assembled. */
+export interface SourceError {
+  source: keyof BuiltinSources;
+  /** From 1. */
+  line: number;
+  message: string;
+}
+
 /** News of the worker. */
 export type Report =
+  | { type: 'sources'; sources: BuiltinSources; lessons: readonly Lesson[]; includes: Readonly<Record<string, string>> }
+  | { type: 'assembled'; errors: readonly SourceError[] }
   | { type: 'stage'; stage: Stage }
   /** A file has been downloaded; hand it to the next worker. */
   | { type: 'image'; name: string; blob: Blob }

@@ -1,6 +1,9 @@
 /** The worker's entry: connects the machine host to the page's messages, the clock and timers. */
 import { R, VMX_MODE, VMX_OFF } from '../cpu/state';
 import { cpuStateText } from '../cli/cpu-state';
+import { buildBuiltin, BUILTIN_L1_SOURCE, BUILTIN_L2_SOURCE, INCLUDES } from '../guests/builtin';
+import type { BuiltinSources } from '../guests/builtin';
+import { LESSONS } from '../guests/lessons';
 import { readMachineConfig } from '../machine/config';
 import { Session } from '../machine/session';
 import { Inspector } from '../observe/inspector';
@@ -9,6 +12,12 @@ import { downloadImage } from './images';
 import { MachineHost } from './machine-host';
 import type { Report, Request } from './protocol';
 
+/** Programs of a lesson; the page has refused unknown ones. */
+function lessonSources(id: string | null): Partial<BuiltinSources> {
+  const lesson = LESSONS.find((one) => one.id === id);
+  return lesson === undefined ? {} : { l1: lesson.l1, l2: lesson.l2 };
+}
+
 let base = '';
 let timer: ReturnType<typeof setTimeout> | undefined;
 /** A message to oneself comes after those that already wait, and without the delay that browsers give to nested timers. */
@@ -16,6 +25,10 @@ const soon = new MessageChannel();
 let soonPending = false;
 
 const inspector = new Inspector();
+
+function report(news: Report, transfer: Transferable[] = []): void {
+  postMessage(news, { transfer });
+}
 
 const host = new MachineHost({
   inspector: {
@@ -28,7 +41,7 @@ const host = new MachineHost({
   createSession: (config, images, outputs, sources) => new Session(config, images, outputs, sources),
   readConfig: readMachineConfig,
   download: (file, progress) => downloadImage(file, base, progress),
-  report: (report: Report, transfer: Transferable[] = []) => postMessage(report, { transfer }),
+  report,
   vmxOn: () => R[VMX_MODE] !== VMX_OFF,
   processorState: cpuStateText,
   now: () => performance.now(),
@@ -53,7 +66,7 @@ addEventListener('message', (event: MessageEvent<Request>) => {
   switch (request.type) {
     case 'start':
       base = request.base;
-      void host.start(request);
+      void host.start({ ...request, sources: { ...lessonSources(request.lesson), ...request.sources } });
       break;
     case 'run':
       host.run();
@@ -64,6 +77,14 @@ addEventListener('message', (event: MessageEvent<Request>) => {
     case 'input':
       host.input(request.console, request.bytes);
       break;
+    case 'sources':
+      report({ type: 'sources', sources: { l1: BUILTIN_L1_SOURCE, l2: BUILTIN_L2_SOURCE }, lessons: LESSONS, includes: INCLUDES });
+      break;
+    case 'assemble': {
+      const built = buildBuiltin(request.sources);
+      report({ type: 'assembled', errors: built.ok ? [] : built.errors });
+      break;
+    }
     case 'consumed':
       host.consumed(request.bytes);
       break;

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
-import { defaultDemo, demoOfLink, isAvailable, linkOfDemo, makeDemo } from '../../src/ui/demos';
+import { defaultDemo, isAvailable, makeDemo } from '../../src/ui/demos';
 
 const FOLDER = 'public/demos/';
 const demos = readdirSync(FOLDER).map((file) => makeDemo(file.replace('.cfg', ''), readFileSync(FOLDER + file, 'utf8')));
@@ -19,17 +19,12 @@ describe('demos', () => {
     expect(kvm?.files.length).toBeGreaterThan(1);
     expect(defaultDemo(demos, new Set(kvm?.files.slice(1))).name).toBe('builtin');
     expect(defaultDemo(demos, new Set(kvm?.files)).name).toBe('kvm-amd64');
+    expect(defaultDemo(demos, new Set(kvm?.files), 'builtin').name).toBe('builtin');
+    expect(defaultDemo(demos, new Set(), 'kvm-amd64').name).toBe('builtin');
     expect(isAvailable(makeDemo('x', 'kernel = "builtin"'), new Set())).toBe(true);
   });
 
   it('keep a place in the gallery with what is wrong with their configuration', () => {
     expect(makeDemo('bad', 'memory = 5 5')).toMatchObject({ name: 'bad', title: 'bad', description: expect.stringContaining('bad.cfg:1') });
-  });
-
-  it('are named by links', () => {
-    expect(demoOfLink('')).toBeNull();
-    expect(demoOfLink('#demo=kvm-amd64')).toBe('kvm-amd64');
-    expect(demoOfLink('#x=1&demo=a%20b')).toBe('a b');
-    expect(demoOfLink(linkOfDemo('ä&b=c'))).toBe('ä&b=c');
   });
 });

@@ -7,10 +7,11 @@ import { Progress } from '../../scripts/images/progress.mjs';
 
 describe('parseManifest', () => {
   it('lists images by the names that configurations use', () => {
-    expect(parseManifest('{"version":1,"images":[{"name":"a.cpio","bytes":1},{"name":"b"}]}')).toEqual(new Set(['images/a.cpio', 'images/b']));
+    expect(parseManifest('{"version":1,"images":[{"name":"a.cpio","bytes":1,"sha256":"ab"},{"name":"b"}]}'))
+      .toEqual(new Map([['images/a.cpio', { bytes: 1, hash: 'ab' }], ['images/b', { bytes: 0, hash: '' }]]));
   });
   it('takes anything else for nothing', () => {
-    for (const text of ['', '{', 'null', '[]', '{"images":{}}', '{"images":[1,{"name":2}]}']) expect(parseManifest(text)).toEqual(new Set());
+    for (const text of ['', '{', 'null', '[]', '{"images":{}}', '{"images":[1,{"name":2}]}']) expect(parseManifest(text)).toEqual(new Map());
   });
 });
 

@@ -1,6 +1,7 @@
 /** The page's side of the machine, with a worker that the test plays. */
 import { describe, expect, it } from 'vitest';
 import { makeDemo } from '../../src/ui/demos';
+import { plainDescription } from '../../src/ui/links/description';
 import { MachineClient } from '../../src/ui/machine-client';
 import type { ConsoleSink } from '../../src/ui/machine-client';
 import { makeProblem } from '../../src/worker/problems';
@@ -43,6 +44,7 @@ class FakeTerminal implements ConsoleSink {
 }
 
 const DEMO = makeDemo('builtin', 'kernel = "builtin"');
+const MACHINE = plainDescription(DEMO);
 const bytes = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0));
 
 describe('MachineClient', () => {
@@ -50,7 +52,7 @@ describe('MachineClient', () => {
     const { client, workers } = connect();
     let changes = 0;
     client.subscribe(() => changes++);
-    client.start(DEMO);
+    client.start(MACHINE);
     expect(workers[0].requests[0]).toMatchObject({ type: 'start', name: 'builtin', base: 'http://host/sub/' });
     expect(client.getSnapshot()).toMatchObject({ status: 'starting', demo: DEMO });
     workers[0].say({ type: 'stage', stage: { name: 'load', download: null } });
@@ -67,7 +69,7 @@ describe('MachineClient', () => {
 
   it('brings output to terminals, even early output, and tells what was displayed', () => {
     const { client, workers } = connect();
-    client.start(DEMO);
+    client.start(MACHINE);
     workers[0].say({ type: 'serial', console: 'l2', bytes: bytes('early ') });
     const terminal = new FakeTerminal();
     client.attachConsole('l2', terminal);
@@ -83,7 +85,7 @@ describe('MachineClient', () => {
     const { client, workers } = connect();
     const terminal = new FakeTerminal();
     client.attachConsole('l1', terminal);
-    client.start(DEMO);
+    client.start(MACHINE);
     const blob = new Blob(['kernel']);
     workers[0].say({ type: 'image', name: 'images/k', blob });
     workers[0].say({ type: 'serial', console: 'l1', bytes: bytes('old') });
@@ -103,7 +105,7 @@ describe('MachineClient', () => {
     expect(client.getSnapshot()).toMatchObject({ status: 'failed', demo: null, problem: { title: 'No such demo' } });
     client.reset();
     expect(workers).toHaveLength(0);
-    client.start(DEMO);
+    client.start(MACHINE);
     expect(client.getSnapshot().problem).toBeNull();
     workers[0].say({ type: 'stopped', crashed: true, problem: makeProblem('L1 crashed', 'why', []) });
     expect(client.getSnapshot()).toMatchObject({ status: 'stopped', problem: { title: 'L1 crashed' } });
@@ -115,7 +117,7 @@ describe('MachineClient', () => {
     const broken = new MachineClient(() => {
       throw new Error('workers are forbidden');
     }, '');
-    broken.start(DEMO);
+    broken.start(MACHINE);
     expect(broken.getSnapshot()).toMatchObject({ status: 'failed', problem: { why: 'Workers are forbidden.' } });
   });
 });

@@ -15,7 +15,7 @@ export const KNOWN_KEYS: ReadonlySet<string> = new Set([
   'cmdline', 'root', 'extra', 'bios_path_override', 'serial', 'acpi', 'apic', 'hpet', 'tsc_mode', 'rtc_timeoffset', 'localtime', 'on_poweroff',
   'on_reboot', 'on_crash', 'disk', 'vif', 'hdtype', 'vga', 'stdvga', 'videoram', 'vnc', 'sdl', 'nographic', 'spice', 'opengl', 'boot', 'bios',
   'firmware', 'usb', 'usbdevice', 'soundhw', 'viridian',
-  'nestbox_title', 'nestbox_description', 'nestbox_levels', 'nestbox_try', 'nestbox_l2_serial', 'nestbox_l2_console', 'nestbox_l2_monitor', 'nestbox_tsc_mhz',
+  'nestbox_title', 'nestbox_description', 'nestbox_levels', 'nestbox_try', 'nestbox_seconds', 'nestbox_l2_serial', 'nestbox_l2_console', 'nestbox_l2_monitor', 'nestbox_tsc_mhz',
   'nestbox_vgabios',
 ]);
 
@@ -50,6 +50,7 @@ export function interpretSettings(settings: XlSettings, file: string): MachineCo
     description: keys.string('nestbox_description') ?? '',
     levels: keys.strings('nestbox_levels').map(({ text }) => text),
     hint: keys.string('nestbox_try') ?? '',
+    seconds: keys.integer('nestbox_seconds', 0, 86_400) ?? null,
     memoryMiB: readMemory(keys),
     vcpus: readVcpus(keys),
     nestedVmx,

@@ -27,6 +27,8 @@ export interface MachineConfig {
   levels: string[];
   /** What to do with it once it runs, for people; empty if the configuration does not say. */
   hint: string;
+  /** Real time to the prompt of the innermost guest on an ordinary machine, seconds; null if the configuration does not say. */
+  seconds: number | null;
   memoryMiB: number;
   vcpus: number;
   /** VMX is offered to the machine's guest. */

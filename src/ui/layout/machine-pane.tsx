@@ -11,8 +11,8 @@ export function MachinePane({ client, machine, visible }: { client: MachineClien
     <section className="pane l1" aria-label="L1: the machine">
       <div className="pane-head">
         <h2><span className="dot l1" aria-hidden="true" />L1 <small>{machine.demo?.levels[0] ?? 'the machine'}</small></h2>
-        <TabStrip label="Consoles of L1" tabs={MACHINE_VIEWS} chosen={chosen} choose={choose} prefix={prefix} />
       </div>
+      <div className="view-head"><TabStrip label="Consoles of L1" tabs={MACHINE_VIEWS} chosen={chosen} choose={choose} prefix={prefix} /></div>
       {MACHINE_VIEWS.map((view) => (
         <TabPanel key={view.id} prefix={prefix} id={view.id} visible={chosen === view.id}>
           {view.render({ client, machine, visible: visible && chosen === view.id })}
