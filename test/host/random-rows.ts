@@ -40,6 +40,8 @@ const EXCLUDED = new Map<string, string>([
   ['int1', 'Linux takes it as a debugger trap'],
   ['getsec', 'not on AMD'], ['monitor', 'not for users'], ['mwait', 'not for users'], ['xgetbv', 'not advertised by us'], ['xsetbv', 'not advertised by us'],
   ['rsm', 'depends on the mode'],
+  ['rdfsbase', 'depends on the kernel'], ['rdgsbase', 'depends on the kernel'],
+  ['wrfsbase', 'would take the runner its thread storage'], ['wrgsbase', 'depends on the kernel'],
 ]);
 
 const SIZED_WITHOUT_OPERAND = new Set(['cwde', 'cdq', 'pusha', 'popa', 'pushf', 'popf', 'iret', 'ret', 'retf', 'enter', 'leave', 'push', 'pop', 'call', 'jmp']);

@@ -13,7 +13,7 @@ import { nextInstruction } from '../../src/cli/trace';
 import { resetVmx } from '../../src/vmx/vcpu';
 import { attachPlatform, platform } from '../../src/cpu/platform';
 import { mem32, mem8 } from '../../src/cpu/mmu/memory';
-import { runSlice } from '../../src/cpu/run';
+import { runSlice, useSecondTier } from '../../src/cpu/run';
 import { ACTIVITY, CPL, R, SIGNALS, SIG_INTR } from '../../src/cpu/state';
 import { hashMemory, hashProcessors, processorValues } from '../../src/observe/state-digest';
 import type { NamedValue } from '../../src/observe/state-digest';
@@ -29,6 +29,8 @@ import { compiledCode, touchCode } from './hot';
 const MAX_SEQUENCES = 5;
 /** Cycles of a program, and boundaries from which on code is compiled. */
 const PROGRAM_CYCLES = 3000, WARM_BOUNDARIES = 6;
+/** Cycles of a program that is left to the JIT's own judgement of what is hot, and how much rarer boundaries and timer interrupts are in it. */
+const LONG_CYCLES = 2_000_000, LONG_FACTOR = 1000;
 /** The timer's vector: its handler, the last one, is an IRET. */
 const TIMER_VECTOR = 255;
 /** All memory that a program or the processor on its behalf may write, in pages. */
@@ -52,6 +54,8 @@ interface Program {
   ticks: number[];
   /** Slice lengths. */
   slices: number[];
+  /** Not compiled by force. */
+  long: boolean;
 }
 
 function makePattern(rng: Rng): Uint8Array<ArrayBuffer> {
@@ -67,7 +71,8 @@ function interval(rng: Rng): number {
   return rng.chance(40) ? 1 + rng.below(20) : 1 + rng.below(400);
 }
 
-export function makeProgram(bits: Bits, seed: number, index: number): Program {
+/** Program `index` of a seed; `longPercent`: how many are long ones. */
+function makeProgram(bits: Bits, seed: number, index: number, longPercent: number): Program {
   const rng = new Rng().start(seed, index), generator = new CaseGenerator(layoutOf(bits));
   const cases = new Uint8Array(MAX_SEQUENCES * CASE_BYTES), view = new DataView(cases.buffer);
   const wanted = 1 + rng.below(MAX_SEQUENCES), taken: [number, number][] = [];
@@ -91,14 +96,16 @@ export function makeProgram(bits: Bits, seed: number, index: number): Program {
     if (size === 2) view.setInt16(at + 1, distance, true);
     else view.setInt32(at + 1, distance, true);
   }
+  const legacy = bits !== 64 && rng.chance(50), pattern = makePattern(rng), ticked = rng.chance(70);
+  const long = rng.chance(longPercent), factor = long ? LONG_FACTOR : 1, total = long ? LONG_CYCLES : PROGRAM_CYCLES;
   const ticks: number[] = [], slices: number[] = [];
-  if (rng.chance(70)) for (let cycle = interval(rng); cycle < PROGRAM_CYCLES; cycle += interval(rng)) ticks.push(cycle);
-  for (let cycle = 0; cycle < PROGRAM_CYCLES;) {
-    const slice = interval(rng);
+  if (ticked) for (let cycle = factor * interval(rng); cycle < total; cycle += factor * interval(rng)) ticks.push(cycle + rng.below(factor));
+  for (let cycle = 0; cycle < total;) {
+    const slice = factor * interval(rng) + rng.below(factor);
     slices.push(slice);
     cycle += slice;
   }
-  return { bits, legacy: bits !== 64 && rng.chance(50), cases, sequences, pattern: makePattern(rng), ticks, slices };
+  return { bits, legacy, cases, sequences, pattern, ticks, slices, long };
 }
 
 /** The machine with a program in it, executed by one engine. */
@@ -116,6 +123,7 @@ class Execution {
     this.engine = engine;
     this.sabotage = sabotage;
     this.words = new Int32Array(program.cases.buffer);
+    useSecondTier(engine === 'jit');
     createUserCpu(layoutOf(program.bits), program.legacy);
     resetClock();
     resetVmx();
@@ -169,7 +177,7 @@ class Execution {
     this.sabotage?.(this.engine, clockNow());
     this.boundary++;
     // Code at privilege level 0 is the handlers'. The interpreter looks the code up too, for that may set accessed bits.
-    if (this.boundary > WARM_BOUNDARIES && R[CPL] === 3) touchCode(this.engine === 'jit');
+    if (this.boundary > WARM_BOUNDARIES && R[CPL] === 3) touchCode(this.engine === 'jit' && !this.program.long);
   }
 }
 
@@ -237,7 +245,7 @@ function explain(program: Program, index: number, sabotage?: Sabotage): string {
   const before = program.slices.slice(0, index);
   let low = 0, high = program.slices[index];
   const differs = (cycles: number): boolean => disagreementsAfter(program, [...before, cycles], sabotage).length > 0;
-  if (!differs(high)) return 'the difference did not come back';
+  if (!differs(high)) return 'the difference did not come back when the program ran again: it depends on what was compiled when';
   while (high - low > 1) {
     const middle = (low + high) >> 1;
     if (differs(middle)) high = middle;
@@ -253,6 +261,7 @@ export interface LoopResult {
   /** Regions compiled. */
   compiled: number;
   boundaries: number;
+  longPrograms: number;
   /** Reports, with the program's number. */
   failures: string[];
 }
@@ -263,21 +272,24 @@ export interface LoopOptions {
   seed: number;
   first?: number;
   maxFailures: number;
+  /** Percentage of long programs, which the JIT compiles when it finds them hot. */
+  longPercent?: number;
   sabotage?: Sabotage;
   progress?: (done: number, failures: number) => void;
 }
 
-export function compareLoops({ bits, count, seed, first = 0, maxFailures, sabotage, progress }: LoopOptions): LoopResult {
+export function compareLoops({ bits, count, seed, first = 0, maxFailures, longPercent = 0, sabotage, progress }: LoopOptions): LoopResult {
   const before = compiledCode(), failures: string[] = [];
-  let boundaries = 0, programs = 0;
+  let boundaries = 0, programs = 0, longPrograms = 0;
   for (let index = first; index < first + count && failures.length < maxFailures; index++) {
-    const program = makeProgram(bits, seed, index);
+    const program = makeProgram(bits, seed, index, longPercent);
     const left = hashesOf(program, 'interpreter', sabotage), right = hashesOf(program, 'jit', sabotage);
     const different = left.findIndex((hash, n) => hash !== right[n]);
     if (different >= 0) failures.push(`${bits}-bit program ${index} of seed ${seed}: ${explain(program, different >> 1, sabotage)}`);
     boundaries += program.slices.length;
     programs++;
+    if (program.long) longPrograms++;
     progress?.(programs, failures.length);
   }
-  return { programs, compiled: compiledCode() - before, boundaries, failures };
+  return { programs, compiled: compiledCode() - before, boundaries, longPrograms, failures };
 }
