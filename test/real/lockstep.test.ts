@@ -13,7 +13,7 @@ function both(...args: string[]): { status: number | null; output: string } {
 
 describe('interpreter and JIT in lockstep', () => {
   it('agree on the whole built-in demo', () => {
-    const { status, output } = both('builtin', '--send', 'l2:x@number of VM exits', '--until', 'l2:l2# ');
+    const { status, output } = both('builtin', '--send', 'l2:exits\\r@l2# ', '--until', 'l2:VM exits so far');
     expect(status, output).toBe(0);
     expect(output).toMatch(/interpreter and JIT agree: \d+ boundaries/);
   }, 60_000);
