@@ -10,7 +10,7 @@ import {
 } from '../cpu/state';
 import { getFlags } from '../cpu/flags';
 import { vcpuCount, vcpuWords } from '../cpu/vcpus';
-import { ENTRY_IA32E_GUEST, EXIT_HOST_64, EXIT_LOAD_EFER, EXIT_LOAD_PAT, PROC2_EPT, PROC_SECONDARY } from '../vmx/controls';
+import { ENTRY_IA32E_GUEST, EXIT_HOST_64, EXIT_LOAD_EFER, EXIT_LOAD_PAT, PROC2_EPT, PROC2_MODE_BASED_EXECUTE, PROC_SECONDARY } from '../vmx/controls';
 import * as F from '../vmx/fields';
 import { CURRENT_VALID, GUEST_ID } from '../vmx/state';
 import { vmcsOfVcpu } from '../vmx/vcpu';
@@ -41,6 +41,8 @@ export interface Context {
   readonly othersKnown: boolean;
   /** EPT pointer that its guest-physical addresses go through; null: they are host-physical. */
   readonly eptp: Words64 | null;
+  /** EPT tells execution at user-mode linear addresses from that at supervisor-mode ones. */
+  readonly modeBasedExecute: boolean;
   /** PDPTEs are in `words`; else PAE paging has to read them from memory. */
   readonly pdptesKnown: boolean;
 }
@@ -53,10 +55,14 @@ export interface ExitImage {
   readonly general: Int32Array;
 }
 
-/** EPT pointer of a guest by its VMCS; null without EPT. */
-function eptpOf(vmcs: Int32Array): Words64 | null {
+type EptOfContext = Pick<Context, 'eptp' | 'modeBasedExecute'>;
+const NO_EPT: EptOfContext = { eptp: null, modeBasedExecute: false };
+
+/** EPT of a guest by its VMCS. */
+function eptOf(vmcs: Int32Array): EptOfContext {
   const secondary = vmcs[F.PROCESSOR_CONTROLS] & PROC_SECONDARY ? vmcs[F.SECONDARY_CONTROLS] : 0;
-  return secondary & PROC2_EPT ? [vmcs[F.EPT_POINTER], vmcs[F.EPT_POINTER + 1]] : null;
+  if ((secondary & PROC2_EPT) === 0) return NO_EPT;
+  return { eptp: [vmcs[F.EPT_POINTER], vmcs[F.EPT_POINTER + 1]], modeBasedExecute: (secondary & PROC2_MODE_BASED_EXECUTE) !== 0 };
 }
 
 /** First of the seven words that hold RFLAGS in their lazy form. */
@@ -205,17 +211,17 @@ export function contextOf(choice: ContextChoice, exitImage: ExitImage | null = n
   if (kind === 'now') {
     return {
       vcpu, kind, level, words: now, rflags: flagsOf(now), generalKnown: true, othersKnown: true,
-      eptp: now[VMX_MODE] === VMX_NON_ROOT ? eptpOf(vmcs) : null, pdptesKnown: true,
+      ...(now[VMX_MODE] === VMX_NON_ROOT ? eptOf(vmcs) : NO_EPT), pdptesKnown: true,
     };
   }
   if (kind === 'guest') return guestContext(vcpu, kind, level, vmcs);
-  return { vcpu, kind, level, words: hostWords(vmcs, now), rflags: HOST_RFLAGS, generalKnown: false, othersKnown: false, eptp: null, pdptesKnown: false };
+  return { vcpu, kind, level, words: hostWords(vmcs, now), rflags: HOST_RFLAGS, generalKnown: false, othersKnown: false, ...NO_EPT, pdptesKnown: false };
 }
 
 function guestContext(vcpu: number, kind: ContextKind, level: number, vmcs: Int32Array): Context {
-  const eptp = eptpOf(vmcs);
+  const ept = eptOf(vmcs);
   return {
-    vcpu, kind, level, words: guestWords(vmcs), rflags: vmcs[F.GUEST_RFLAGS], generalKnown: false, othersKnown: false, eptp, pdptesKnown: eptp !== null,
+    vcpu, kind, level, words: guestWords(vmcs), rflags: vmcs[F.GUEST_RFLAGS], generalKnown: false, othersKnown: false, ...ept, pdptesKnown: ept.eptp !== null,
   };
 }
 

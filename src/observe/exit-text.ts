@@ -97,12 +97,18 @@ const APIC_ACCESSES: Record<number, string> = {
   10: 'guest-physical access during event delivery', 15: 'guest-physical access for an instruction',
 };
 
+/** Bits 11:9, where a processor reports them: rights of the linear address. */
+function linearRightsText(lo: number): string {
+  const names = decodeBits(lo, [[9, 'user'], [10, 'writable'], [11, 'XD']]);
+  return names.length === 0 ? '' : ` (${names.join(', ')})`;
+}
+
 /** Table 28-7. */
 function eptViolationText(lo: number, f: ExitFacts): string {
   const access = [lo & 1 ? 'read' : '', lo & 2 ? 'write' : '', lo & 4 ? 'fetch' : ''].filter((name) => name !== '').join('+');
-  const rights = `${lo & 8 ? 'r' : '-'}${lo & 16 ? 'w' : '-'}${lo & 32 ? 'x' : '-'}`;
+  const rights = `${lo & 8 ? 'r' : '-'}${lo & 16 ? 'w' : '-'}${lo & 32 ? 'x' : '-'}${lo & 64 ? 'u' : ''}`;
   const linear = address(f.guestLinearLo, f.guestLinearHi);
-  const cause = (lo & 0x80) === 0 ? 'loading PDPTEs' : lo & 0x100 ? `linear ${linear}` : `page walk of linear ${linear}`;
+  const cause = (lo & 0x80) === 0 ? 'loading PDPTEs' : lo & 0x100 ? `linear ${linear}${linearRightsText(lo)}` : `page walk of linear ${linear}`;
   return `${access} of guest-physical ${address(f.guestPhysicalLo, f.guestPhysicalHi)} (EPT allows ${rights}), ${cause}${lo & 0x1000 ? ', NMI unblocking due to IRET' : ''}`;
 }
 

@@ -1,12 +1,14 @@
 /**
  * A page walk for people (SDM 3A chapter 4, 3C 28.3): from a linear address through the guest's tables (32-bit, PAE, 4-level) and EPT to host memory, entry
  * by entry, and why the access faults, as the MMU (cpu/mmu/paging.ts, ept.ts) would decide it. Reads memory only: sets no flag, uses and fills no cache.
- * The APIC-access page is not treated apart.
+ * Left out: the APIC-access page, page-modification logging, and #VE in place of EPT violations.
  */
 import {
   CPL, CR0, CR0_WP, CR3, CR4, CR4_PAE, CR4_PSE, CR4_SMAP, CR4_SMEP, EFER, EFER_NXE, F_AC, LMA, PDPTE,
 } from '../cpu/state';
-import { eptCapabilities, isMisconfigured } from '../cpu/mmu/ept';
+import {
+  EPT_EXECUTE, EPT_EXECUTE_USER, EPT_READ, EPT_WRITE, FOR_FINAL_ACCESS, FOR_PAGE_WALK, LINEAR_EXECUTE_DISABLE, LINEAR_USER, LINEAR_WRITABLE, eptCapabilities, isMisconfigured,
+} from '../cpu/mmu/ept';
 import { mem32, ramPages } from '../cpu/mmu/memory';
 import { pagingCapabilities } from '../cpu/mmu/paging';
 import { PAGE_MMIO, PHYSICAL_WIDTH, pageCode } from '../cpu/mmu/physical';
@@ -61,7 +63,8 @@ export interface WalkResult {
 }
 
 const P = 1, RW = 2, US = 4, A = 0x20, D = 0x40, PS = 0x80;
-const EPT_READ = 1, EPT_WRITE = 2, EPT_EXECUTE = 4, EPT_PAGE_WALK = 0x80, EPT_FINAL = 0x180;
+/** Bit of an EPT entry for execution at user-mode linear addresses, and its distance from EPT_EXECUTE_USER. */
+const ENTRY_EXECUTE_USER = 0x400, EXECUTE_USER_SHIFT = 6;
 const PF_PRESENT = 1, PF_WRITE = 2, PF_USER = 4, PF_RESERVED = 8, PF_FETCH = 16;
 const NAMES = ['PTE', 'PDE', 'PDPTE', 'PML4E'];
 const SIZES = ['4 KiB page', '2 MiB page', '1 GiB page'];
@@ -100,6 +103,8 @@ export class PageWalker {
   private readonly fetch: boolean;
   private lo = 0;
   private hi = 0;
+  /** LINEAR_* rights of the address, for EPT. */
+  private linearRights = LINEAR_USER | LINEAR_WRITABLE;
 
   /** `user`: at privilege level 3; else as a supervisor. */
   constructor(context: Context, access: AccessKind, user: boolean) {
@@ -123,8 +128,9 @@ export class PageWalker {
     try {
       const [pageLo, pageHi] = this.throughTables(result);
       result.guestPhysical = hex64(pageLo, pageHi);
-      const need = this.fetch ? EPT_EXECUTE : this.write ? EPT_WRITE : EPT_READ;
-      const [hostLo, hostHi] = this.throughEpt(pageLo, pageHi, need, EPT_FINAL, result.ept);
+      const userFetch = this.context.modeBasedExecute && (this.linearRights & LINEAR_USER) !== 0;
+      const need = this.fetch ? (userFetch ? EPT_EXECUTE_USER : EPT_EXECUTE) : this.write ? EPT_WRITE : EPT_READ;
+      const [hostLo, hostHi] = this.throughEpt(pageLo, pageHi, need, FOR_FINAL_ACCESS, result.ept);
       result.hostPhysical = hex64(hostLo, hostHi);
       const code = pageCode(hostLo, hostHi);
       result.memory = code >= ramPages ? 'ROM' : code >= 0 ? 'RAM' : code === PAGE_MMIO ? 'device' : 'nothing';
@@ -163,7 +169,7 @@ export class PageWalker {
   private pdpte(index: number): Words64 {
     const { words, pdptesKnown } = this.context;
     if (pdptesKnown) return [words[PDPTE + 2 * index], words[PDPTE + 2 * index + 1]];
-    const host = this.throughEpt((words[CR3] & -32) + 8 * index, 0, EPT_READ, EPT_PAGE_WALK, []);
+    const host = this.throughEpt((words[CR3] & -32) + 8 * index, 0, EPT_READ, FOR_PAGE_WALK, []);
     return readEntry(host[0], host[1]);
   }
 
@@ -244,19 +250,20 @@ export class PageWalker {
   }
 
   private fetchEntry(entry: WalkEntry, lo: number, hi: number): Words64 {
-    const [hostLo, hostHi] = this.throughEpt(lo, hi, EPT_READ, EPT_PAGE_WALK, entry.through);
+    const [hostLo, hostHi] = this.throughEpt(lo, hi, EPT_READ, FOR_PAGE_WALK, entry.through);
     return readEntry(hostLo, hostHi);
   }
 
   /** Setting A or D is a write to the entry, which EPT has to allow. */
   private noteAccessed(entry: WalkEntry, lo: number, hi: number, low: number, wanted: number): void {
     if ((low & wanted) === wanted) return;
-    this.throughEpt(lo, hi, EPT_READ | EPT_WRITE, EPT_PAGE_WALK, [], entry);
+    this.throughEpt(lo, hi, EPT_READ | EPT_WRITE, FOR_PAGE_WALK, [], entry);
   }
 
   /** Access rights (SDM 3A 4.6). `rights`: U/S and R/W of all levels. */
   private permit(entry: WalkEntry, rights: number, noExecute: number): void {
     const { words, rflags } = this.context;
+    this.linearRights = (rights & US ? LINEAR_USER : 0) | (rights & RW ? LINEAR_WRITABLE : 0) | (noExecute < 0 ? LINEAR_EXECUTE_DISABLE : 0);
     if (this.user && (rights & US) === 0) this.pageFault(entry, 'a supervisor page', PF_PRESENT);
     if (!this.user && (rights & US) !== 0) {
       if (this.fetch && words[CR4] & CR4_SMEP) this.pageFault(entry, 'a user page (SMEP)', PF_PRESENT);
@@ -285,8 +292,9 @@ export class PageWalker {
     const { eptp } = this.context;
     if (eptp === null) return [lo, hi];
     const flagsOn = (eptp[0] & 0x40) !== 0;
-    const need = flagsOn && purpose === EPT_PAGE_WALK ? access | EPT_WRITE : access;
-    let tableLo = eptp[0] & -4096, tableHi = eptp[1], rights = 7;
+    const need = flagsOn && purpose === FOR_PAGE_WALK ? access | EPT_WRITE : access;
+    const present = this.context.modeBasedExecute ? 7 | ENTRY_EXECUTE_USER : 7;
+    let tableLo = eptp[0] & -4096, tableHi = eptp[1], rights = present;
     for (let level = 3; ; level--) {
       const offset = entryOffset(level, lo, hi);
       const entry: WalkEntry = {
@@ -295,8 +303,8 @@ export class PageWalker {
       entries.push(entry);
       const [low, high] = readEntry(tableLo | offset, tableHi);
       entry.value = hex64(low, high);
-      entry.flags = eptFlags(low, level, flagsOn);
-      if ((low & 7) === 0) this.eptViolation(entry, 'not present', lo, hi, need, 0, purpose, blamed);
+      entry.flags = eptFlags(low, level, flagsOn, this.context.modeBasedExecute);
+      if ((low & present) === 0) this.eptViolation(entry, 'not present', lo, hi, need, 0, purpose, blamed);
       if (isMisconfigured(level, low, high & PHYSICAL_WIDTH[1])) {
         entry.problem = misconfiguration(level, low, high & PHYSICAL_WIDTH[1]);
         throw new WalkEnd({ kind: 'EPT misconfiguration', code: 0, guestPhysical: hex64(lo, hi), text: `${entry.name}: ${entry.problem}, for guest-physical 0x${hex64(lo, hi)}` });
@@ -308,31 +316,34 @@ export class PageWalker {
         continue;
       }
       entry.maps = SIZES[level];
-      if ((rights & need) !== need) this.eptViolation(entry, `rights are ${eptRights(rights)}`, lo, hi, need, rights & 7, purpose, blamed);
+      const allowed = (rights & 7) | ((rights & ENTRY_EXECUTE_USER) >> EXECUTE_USER_SHIFT);
+      if ((allowed & need) !== need) this.eptViolation(entry, `rights are ${eptRights(allowed)}`, lo, hi, need, allowed, purpose, blamed);
       return [(low & ~offsetMask(level)) | (lo & offsetMask(level)), high & 0xfffff];
     }
   }
 
   private eptViolation(entry: WalkEntry, problem: string, lo: number, hi: number, need: number, rights: number, purpose: number, blamed: WalkEntry | null): never {
     entry.problem = problem;
-    const what = purpose === EPT_FINAL ? 'the access itself' : blamed === null ? 'reading a table entry' : `setting flags in the ${blamed.name}`;
+    const what = purpose === FOR_FINAL_ACCESS ? 'the access itself' : blamed === null ? 'reading a table entry' : `setting flags in the ${blamed.name}`;
     if (blamed !== null) blamed.problem = 'EPT does not let its accessed or dirty flag be set';
+    const code = purpose | ((rights & 7) << 3) | ((rights & EPT_EXECUTE_USER) << 2) | (need & EPT_EXECUTE_USER ? EPT_EXECUTE : need)
+      | (purpose === FOR_FINAL_ACCESS ? this.linearRights : 0);
     throw new WalkEnd({
-      kind: 'EPT violation', code: need | (rights << 3) | purpose, guestPhysical: hex64(lo, hi),
+      kind: 'EPT violation', code, guestPhysical: hex64(lo, hi),
       text: `${entry.name}: ${problem}, ${eptRights(need)} needed for ${what}, guest-physical 0x${hex64(lo, hi)}`,
     });
   }
 }
 
 function eptRights(rights: number): string {
-  return `${rights & 1 ? 'r' : '-'}${rights & 2 ? 'w' : '-'}${rights & 4 ? 'x' : '-'}`;
+  return `${rights & 1 ? 'r' : '-'}${rights & 2 ? 'w' : '-'}${rights & 4 ? 'x' : '-'}${rights & EPT_EXECUTE_USER ? 'u' : ''}`;
 }
 
 const MEMORY_TYPES = ['UC', 'WC', 'reserved type', 'reserved type', 'WT', 'WP', 'WB', 'reserved type'];
 
-function eptFlags(low: number, level: number, accessedDirty: boolean): string[] {
+function eptFlags(low: number, level: number, accessedDirty: boolean, modeBasedExecute: boolean): string[] {
   const isLeaf = level === 0 || (low & 0x80) !== 0;
-  const flags = [eptRights(low)];
+  const flags = [eptRights((low & 7) | (modeBasedExecute ? (low & ENTRY_EXECUTE_USER) >> EXECUTE_USER_SHIFT : 0))];
   if (isLeaf && (low & 7) !== 0) flags.push(MEMORY_TYPES[(low >> 3) & 7]);
   if (accessedDirty && low & 0x100) flags.push('A');
   if (accessedDirty && isLeaf && low & 0x200) flags.push('D');
@@ -341,7 +352,7 @@ function eptFlags(low: number, level: number, accessedDirty: boolean): string[] 
 
 function misconfiguration(level: number, low: number, reservedHi: number): string {
   if ((low & 3) === EPT_WRITE) return 'writable but not readable';
-  if ((low & 7) === EPT_EXECUTE && !eptCapabilities.executeOnly) return 'execute-only is not offered';
+  if ((low & EPT_READ) === 0 && !eptCapabilities.executeOnly) return 'execute-only is not offered';
   const isLeaf = level === 0 || (level < 3 && (low & 0x80) !== 0);
   const type = (low >> 3) & 7;
   if (reservedHi === 0 && isLeaf && (type === 2 || type === 3 || type === 7)) return 'reserved memory type';

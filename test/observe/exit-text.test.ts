@@ -57,6 +57,7 @@ describe('describeExit', () => {
   it('memory', () => {
     expect(text(E.EXIT_REASON_EPT_VIOLATION, 0x182)).toBe('write of guest-physical 0x1fee00000 (EPT allows ---), linear 0x1234');
     expect(text(E.EXIT_REASON_EPT_VIOLATION, 0x80 | 3 | 0x28)).toBe('read+write of guest-physical 0x1fee00000 (EPT allows r-x), page walk of linear 0x1234');
+    expect(text(E.EXIT_REASON_EPT_VIOLATION, 0x781 | 0x58)).toBe('read of guest-physical 0x1fee00000 (EPT allows rw-u), linear 0x1234 (user, writable)');
     expect(text(E.EXIT_REASON_EPT_VIOLATION, 4 | 0x1000)).toBe('fetch of guest-physical 0x1fee00000 (EPT allows ---), loading PDPTEs, NMI unblocking due to IRET');
     expect(text(E.EXIT_REASON_EPT_MISCONFIG)).toBe('guest-physical 0x1fee00000');
     expect(text(E.EXIT_REASON_INVLPG, 0x5000, { qualificationHi: 0xffff })).toBe('linear 0xffff00005000');
