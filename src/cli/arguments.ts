@@ -1,4 +1,6 @@
 /** The command line, understood. */
+import type { Breakpoint } from '../observe/stops';
+import { parseBreakpoint } from './breakpoints';
 import { UsageError } from './usage';
 
 /** `vga` and `l2vga`: the text on the screen of the machine, or of its first guest. */
@@ -39,6 +41,10 @@ export interface RunArguments {
   screenshots: ScreenFile[];
   screenTexts: ScreenFile[];
   trace: Set<TraceKind>;
+  /** Where to stop. */
+  breakpoints: Breakpoint[];
+  /** Print a table of VM exits at the end. */
+  exits: boolean;
   dumpState: string | null;
   dumpMemory: { start: number; length: number }[];
   kernel: string | null;
@@ -59,9 +65,11 @@ const TRACE_KINDS: readonly string[] = ['exits', 'instructions', 'io'];
 
 /** Options of `run` that take a value. */
 const OPTIONS = new Set([
-  '--set', '--serial', '--until', '--send', '--max-instructions', '--timeout', '--stats', '--screenshot', '--screen-text', '--trace', '--dump-state', '--dump-memory',
+  '--set', '--serial', '--until', '--send', '--max-instructions', '--timeout', '--stats', '--screenshot', '--screen-text', '--trace', '--break', '--dump-state', '--dump-memory',
   '--kernel', '--append', '--initrd', '--module', '--bios', '--memory', '--vcpus', '--engine',
 ]);
+/** Options without a value. */
+const FLAGS = new Set(['--exits']);
 /** Options that may be given once. */
 const SINGLE = new Set([
   '--until', '--max-instructions', '--timeout', '--stats', '--dump-state', '--kernel', '--append', '--initrd', '--bios', '--memory', '--vcpus', '--engine',
@@ -78,7 +86,7 @@ export function parseArguments(args: readonly string[]): Command {
 function parseRun(args: readonly string[]): RunArguments {
   const run: RunArguments = {
     config: null, set: [], serial: new Map(), until: null, sends: [], maxInstructions: Infinity, timeoutSeconds: Infinity, stats: null, screenshots: [], screenTexts: [],
-    trace: new Set(), dumpState: null, dumpMemory: [], kernel: null, append: null, initrd: null, modules: [], bios: null, memory: null, vcpus: null, engine: 'interpreter',
+    trace: new Set(), breakpoints: [], exits: false, dumpState: null, dumpMemory: [], kernel: null, append: null, initrd: null, modules: [], bios: null, memory: null, vcpus: null, engine: 'interpreter',
   };
   const seen = new Set<string>();
   for (let n = 0; n < args.length; n++) {
@@ -89,6 +97,10 @@ function parseRun(args: readonly string[]): RunArguments {
     }
     const equals = args[n].indexOf('=');
     const option = equals < 0 ? args[n] : args[n].slice(0, equals);
+    if (FLAGS.has(args[n])) {
+      run.exits = true;
+      continue;
+    }
     if (!OPTIONS.has(option)) throw new UsageError(`unknown option \`${option}\``);
     if (SINGLE.has(option) && seen.has(option)) throw new UsageError(`${option} is given twice`);
     seen.add(option);
@@ -118,6 +130,7 @@ function takeOption(run: RunArguments, option: string, value: string): void {
         run.trace.add(kind);
       }
       break;
+    case '--break': run.breakpoints.push(parseBreakpoint(value, run.breakpoints.length + 1)); break;
     case '--dump-state': run.dumpState = value; break;
     case '--dump-memory': run.dumpMemory.push(parseRange(value)); break;
     case '--kernel': run.kernel = value; break;
@@ -159,7 +172,7 @@ function checkTogether(run: RunArguments): void {
 /** What a run with two machines does not do. */
 function checkForBoth(run: RunArguments): void {
   const given: [string, boolean][] = [
-    ['--trace', run.trace.size > 0], ['--dump-state', run.dumpState !== null], ['--screenshot', run.screenshots.length > 0], ['--screen-text', run.screenTexts.length > 0],
+    ['--trace', run.trace.size > 0], ['--break', run.breakpoints.length > 0], ['--exits', run.exits], ['--dump-state', run.dumpState !== null], ['--screenshot', run.screenshots.length > 0], ['--screen-text', run.screenTexts.length > 0],
     ['a screen in --until and --send', [...run.sends, ...run.until === null ? [] : [run.until]].some(({ level }) => level === 'vga' || level === 'l2vga')],
   ];
   const found = given.find(([, isGiven]) => isGiven);

@@ -1,9 +1,9 @@
 /** How a run ended, for people and as an exit code. */
 import type { Outcome } from '../machine/session';
 import type { RunArguments } from './arguments';
-import { EXIT_CRASHED, EXIT_DEBUG_VALUE, EXIT_LIMIT, EXIT_MATCHED, EXIT_STOPPED } from './usage';
+import { EXIT_BREAKPOINT, EXIT_CRASHED, EXIT_DEBUG_VALUE, EXIT_LIMIT, EXIT_MATCHED, EXIT_STOPPED } from './usage';
 
-export type Ending = 'matched' | 'instruction limit' | 'time limit' | 'quit' | 'guest';
+export type Ending = 'matched' | 'instruction limit' | 'time limit' | 'quit' | 'breakpoint' | 'guest';
 
 /** What the session says at the end. */
 export interface SessionEnd {
@@ -20,6 +20,8 @@ export function exitOf(ending: Ending, args: RunArguments, missing: string, end:
     case 'instruction limit': return because(EXIT_LIMIT, `stopped after ${args.maxInstructions} instructions`);
     case 'time limit': return because(EXIT_LIMIT, `stopped after ${args.timeoutSeconds} seconds`);
     case 'quit': return { code: EXIT_STOPPED, text: '' };
+    // The run has told where it stands.
+    case 'breakpoint': return { code: EXIT_BREAKPOINT, text: '' };
     case 'guest':
   }
   switch (end.outcome) {

@@ -9,6 +9,9 @@ import { applySetting, interpretSettings, parseXlConfig } from '../machine/confi
 import type { MachineConfig, XlSettings } from '../machine/config';
 import { Session } from '../machine/session';
 import { keyFor } from '../machine/us-keyboard';
+import { Inspector } from '../observe/inspector';
+import { setBreakpoints, takeStop } from '../observe/stops';
+import { exitTable } from './breakpoints';
 import type { ConsoleLevel, RunArguments } from './arguments';
 import { ConsoleWatch } from './console-watch';
 import { cpuState, cpuStateText } from './cpu-state';
@@ -72,6 +75,7 @@ class Run {
   private quit = false;
   /** The terminal's keys reach the guest. */
   private listening = false;
+  private readonly inspector = new Inspector();
   /** Texts typed by --send so far. */
   private typed = 0;
   private started = 0;
@@ -101,6 +105,8 @@ class Run {
     const trace = (line: string): boolean => process.stderr.write(`${line}\n`);
     if (this.args.trace.has('exits')) traceExits(trace);
     if (this.args.trace.has('io')) traceIo(trace);
+    setBreakpoints(this.args.breakpoints);
+    if (this.args.exits) this.inspector.recorder.start();
     const disconnect = this.connectInput();
     this.started = performance.now();
     let ending: Ending;
@@ -137,6 +143,11 @@ class Run {
       if (left <= 0) return 'instruction limit';
       const outcome = instructionTrace ? this.traced(Math.min(left, STEP_CYCLES)) : session.run(Math.min(left, STEP_CYCLES - (clockNow() % STEP_CYCLES)));
       this.serial.flush();
+      const stop = takeStop();
+      if (stop !== null) {
+        process.stderr.write(`nestbox: ${stop.text}, after ${stop.instructions} instructions, in L${stop.level} on vCPU ${stop.vcpu}\n${nextInstruction().line}\n${cpuStateText()}\n`);
+        return 'breakpoint';
+      }
       const typed = this.typed;
       for (const level of this.watch.screens) this.watch.show(level, screenText(session, level === 'vga' ? 'l1' : 'l2'));
       if (this.watch.check((level, text) => this.type(level, text))) return 'matched';
@@ -203,6 +214,7 @@ class Run {
 
   private writeResults(exitCode: number, wallSeconds: number): void {
     const { args, session } = this;
+    if (args.exits) process.stderr.write(exitTable(this.inspector));
     if (args.stats !== null) {
       const stats = session.stats();
       const mips = wallSeconds > 0 ? stats.instructions.total / wallSeconds / 1e6 : 0;

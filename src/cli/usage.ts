@@ -1,6 +1,6 @@
 /** The help text, exit codes, and the error for a command line that cannot be understood. */
 
-export const EXIT_MATCHED = 0, EXIT_DIFFERENT = 1, EXIT_USAGE = 2, EXIT_LIMIT = 3, EXIT_CRASHED = 4, EXIT_STOPPED = 5, EXIT_DEBUG_VALUE = 6;
+export const EXIT_MATCHED = 0, EXIT_DIFFERENT = 1, EXIT_USAGE = 2, EXIT_LIMIT = 3, EXIT_CRASHED = 4, EXIT_STOPPED = 5, EXIT_DEBUG_VALUE = 6, EXIT_BREAKPOINT = 7;
 
 export class UsageError extends Error {}
 
@@ -62,6 +62,10 @@ Results:
                          the same as text, one line per row; empty in graphics modes
   --trace exits|instructions|io
                          one line per VM exit, instruction or port access, on standard error
+  --exits                at the end, VM exits by reason: how many, and how many instructions the
+                         hypervisor spent on one on average (of the last 32768)
+  --break WHERE          stop with exit code 7 and print the processor's state: at a linear address
+                         (0x1000, 0x1000@L2), exit or exit:REASON, port:NUMBER, msr:NUMBER; repeatable
   --dump-state FILE      JSON: registers, segments, control registers, x87, MMX and SSE state
                          at the end
   --dump-memory START:LEN
@@ -75,4 +79,5 @@ Exit codes:
   4  the guest crashed (triple fault); its state is printed
   5  the guest powered off, reset (on_reboot="destroy") or halted for good before the match
   6  the guest wrote another value to the debug-exit port
+  7  a --break was met
 `;

@@ -11,6 +11,7 @@ import {
 import { getFlags } from '../cpu/flags';
 import { vcpuCount, vcpuWords } from '../cpu/vcpus';
 import { ENTRY_IA32E_GUEST, EXIT_HOST_64, EXIT_LOAD_EFER, EXIT_LOAD_PAT, PROC2_EPT, PROC2_MODE_BASED_EXECUTE, PROC_SECONDARY } from '../vmx/controls';
+import { CR0_KEPT } from '../vmx/exit';
 import * as F from '../vmx/fields';
 import { CURRENT_VALID, GUEST_ID } from '../vmx/state';
 import { vmcsOfVcpu } from '../vmx/vcpu';
@@ -149,7 +150,7 @@ const HOST_CODE_64 = 0xa09b, HOST_CODE_32 = 0xc09b, HOST_DATA = 0xc093, HOST_TSS
 function hostWords(vmcs: Int32Array, now: Int32Array): Int32Array {
   const words = new Int32Array(STATE_BYTES / 4);
   const host64 = (vmcs[F.EXIT_CONTROLS] & EXIT_HOST_64) !== 0;
-  words[CR0] = vmcs[F.HOST_CR0];
+  words[CR0] = (now[CR0] & CR0_KEPT) | (vmcs[F.HOST_CR0] & ~CR0_KEPT);
   copy64(words, CR3, vmcs, F.HOST_CR3);
   words[CR4] = vmcs[F.HOST_CR4];
   if (vmcs[F.EXIT_CONTROLS] & EXIT_LOAD_EFER) words[EFER] = vmcs[F.HOST_EFER];

@@ -31,6 +31,18 @@ describe('command line', () => {
     expect(parseArguments(['--version']).kind).toBe('version');
   });
 
+  it('understands breakpoints', () => {
+    const parsed = run('a', '--exits', '--break', '0xFFFFFFFF81000000', '--break', '0x7c00@L2', '--break', 'exit', '--break=exit:io', '--break', 'exit:48', '--break', 'port:0x3f8', '--break', 'msr:16');
+    expect(parsed.exits).toBe(true);
+    expect(parsed.breakpoints).toEqual([
+      { id: 1, kind: 'address', linear: 'FFFFFFFF81000000', level: null }, { id: 2, kind: 'address', linear: '0000000000007c00', level: 2 },
+      { id: 3, kind: 'exit', reason: null }, { id: 4, kind: 'exit', reason: 30 }, { id: 5, kind: 'exit', reason: 48 }, { id: 6, kind: 'port', port: 0x3f8 },
+      { id: 7, kind: 'msr', index: 16 },
+    ]);
+    for (const bad of ['7c00', '0x', 'exit:nonsense', 'port:0x10000', 'port:', 'msr', 'here']) expect(() => run('a', '--break', bad), bad).toThrow(/is expected/);
+    expect(() => run('a', '--exits=yes')).toThrow(UsageError);
+  });
+
   it('knows the engines, and what a run with both does not do', () => {
     expect(run('a').engine).toBe('interpreter');
     for (const engine of ['interpreter', 'jit', 'both'] as const) expect(run('a', '--engine', engine).engine).toBe(engine);

@@ -38,6 +38,17 @@ describe('nestbox run', () => {
     expect(bad.err).toMatch(/unknown option `--nonsense`/);
   });
 
+  it('stops at breakpoints and counts exits', () => {
+    const code = kernel('broken.elf', [...print('ab'), ...debugExit(0)]);
+    const met = nestbox('run', '--kernel', code, '--break', 'port:0xf4', '--break', '0x100012');
+    expect(met.code).toBe(7);
+    // Before the second instruction: MOV DX is four bytes long and the first.
+    expect(met.err).toMatch(/linear address 0x0000000000100012, after 2 instructions, in L1 on vCPU 0/);
+    expect(met.err).toMatch(/^rip 0000000000100012/m);
+    const exits = nestbox('run', 'builtin', '--exits');
+    expect(exits.err).toMatch(/^io +99 +63$/m);
+  });
+
   it('explains bad configurations and files with code 2', () => {
     writeFileSync(file('bad.cfg'), 'kernel = "k"\nmemory = "much"\n');
     writeFileSync(file('lost.cfg'), 'kernel = "lost"\n');
