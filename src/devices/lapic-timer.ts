@@ -14,6 +14,7 @@ export interface LapicTimerState {
   deadlineLow: number;
   deadlineHigh: number;
   deadlineCycle: number;
+  ranOut: boolean;
 }
 
 const TWO_32 = 0x100000000;
@@ -23,6 +24,8 @@ export class LapicTimer {
   private mode = TIMER_ONE_SHOT;
   private divideConfig = 0;
   private initialCount = 0;
+  /** A one-shot count ended: whatever the mode becomes, nothing counts until the initial count is written. */
+  private ranOut = false;
   /** Cycle at which the count was last loaded. */
   private startCycle = 0;
   /** IA32_TSC_DEADLINE, 0 = disarmed, and the cycle it stands for. */
@@ -63,6 +66,7 @@ export class LapicTimer {
     } else {
       const remaining = this.currentCount();
       if (remaining !== 0) this.startCycle = this.clock.now() - (this.initialCount - remaining) * this.divisor;
+      else this.ranOut = true;
     }
     this.mode = mode;
     this.schedule();
@@ -88,13 +92,14 @@ export class LapicTimer {
   setInitial(value: number): void {
     if (this.mode === TIMER_DEADLINE) return;
     this.initialCount = value;
+    this.ranOut = false;
     this.startCycle = this.clock.now();
     this.schedule();
   }
 
   /** Current count register. */
   currentCount(): number {
-    if (this.initialCount === 0 || this.mode === TIMER_DEADLINE) return 0;
+    if (this.initialCount === 0 || this.ranOut || this.mode === TIMER_DEADLINE) return 0;
     const counted = Math.floor((this.clock.now() - this.startCycle) / this.divisor);
     if (counted < this.initialCount) return this.initialCount - counted;
     return this.mode === TIMER_PERIODIC ? this.initialCount - (counted % this.initialCount) : 0;
@@ -127,14 +132,15 @@ export class LapicTimer {
   reset(): void {
     this.mode = TIMER_ONE_SHOT;
     this.divideConfig = this.initialCount = this.startCycle = 0;
+    this.ranOut = false;
     this.disarm();
     this.clock.cancel(this.timer);
   }
 
   save(): LapicTimerState {
-    const { mode, divideConfig, initialCount, startCycle, deadlineLow, deadlineHigh } = this;
+    const { mode, divideConfig, initialCount, startCycle, deadlineLow, deadlineHigh, ranOut } = this;
     const deadlineCycle = this.deadlineCycle === Infinity ? 0 : this.deadlineCycle;
-    return { mode, divideConfig, initialCount, startCycle, deadlineLow, deadlineHigh, deadlineCycle };
+    return { mode, divideConfig, initialCount, startCycle, deadlineLow, deadlineHigh, deadlineCycle, ranOut };
   }
 
   restore(state: LapicTimerState): void {
@@ -142,6 +148,7 @@ export class LapicTimer {
     this.divideConfig = state.divideConfig;
     this.initialCount = state.initialCount;
     this.startCycle = state.startCycle;
+    this.ranOut = state.ranOut;
     this.deadlineLow = state.deadlineLow;
     this.deadlineHigh = state.deadlineHigh;
     this.deadlineCycle = (state.deadlineLow | state.deadlineHigh) === 0 ? Infinity : state.deadlineCycle;

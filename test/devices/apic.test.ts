@@ -127,6 +127,30 @@ describe('local APIC', () => {
     expect(clock.nextDeadline()).toBe(Infinity);
   });
 
+  it('keeps counting when the mode changes, but a count that ran out stays at zero', () => {
+    const { clock, lapics: [lapic] } = bench();
+    write(lapic, 0x3e0, 0xb);
+    write(lapic, 0x320, 0x10030);
+    write(lapic, 0x380, 1000);
+    advance(clock, 700);
+    expect(read(lapic, 0x390)).toBe(300);
+    write(lapic, 0x320, 0x30030);
+    expect(read(lapic, 0x390)).toBe(300);
+    advance(clock, 400);
+    expect(read(lapic, 0x390)).toBe(900);
+    write(lapic, 0x320, 0x10030);
+    expect(read(lapic, 0x390)).toBe(900);
+    advance(clock, 900);
+    expect(read(lapic, 0x390)).toBe(0);
+    write(lapic, 0x320, 0x30030);
+    advance(clock, 10);
+    expect(read(lapic, 0x390)).toBe(0);
+    expect(read(lapic, 0x380)).toBe(1000);
+    write(lapic, 0x380, 1000);
+    advance(clock, 1100);
+    expect(read(lapic, 0x390)).toBe(900);
+  });
+
   it('fires at the TSC deadline, once', () => {
     const { lapics: [lapic], intr, clock } = bench();
     const deadline = (): number[] => {
@@ -261,6 +285,26 @@ describe('local APIC', () => {
     expect(signals).toEqual([[1, SIG_NMI, 0]]);
     expect(lapics[0].writeMsr(0x3f, 0x44, 0)).toBe(true);
     expect(intr[0]).toBe(true);
+  });
+
+  it('refuses reserved bits in x2APIC mode', () => {
+    const { lapics: [lapic] } = bench();
+    lapic.setBase(0xfee00c00 | 0, 0);
+    for (const [register, bad] of [[0x08, 0x100], [0x0b, 1], [0x0f, 0x400], [0x28, 1], [0x30, 0x2000], [0x32, 0x100], [0x37, 0x700], [0x3e, 4], [0x3f, 0x100]]) {
+      expect(lapic.writeMsr(register, bad, 0), register.toString(16)).toBe(false);
+      expect(lapic.writeMsr(register, register === 0x30 ? 0x4031 : register === 0x3f ? 0x30 : 0, 0), register.toString(16)).toBe(true);
+      if (register !== 0x30) expect(lapic.writeMsr(register, 0, 1), register.toString(16)).toBe(false);
+    }
+  });
+
+  it('takes FFh for one processor among others in x2APIC mode, FFFFFFFFh for all', () => {
+    const { lapics } = bench(2);
+    const value = new Int32Array(2);
+    for (const lapic of lapics) lapic.setBase(0xfee00c00 | 0, 0);
+    lapics[0].writeMsr(0x30, 0x4031, 0xff);
+    expect(lapics.map((lapic) => (lapic.readMsr(0x21, value), value[0]))).toEqual([0, 0]);
+    lapics[0].writeMsr(0x30, 0x4031, -1);
+    expect(lapics.map((lapic) => (lapic.readMsr(0x21, value), value[0]))).toEqual([0x20000, 0x20000]);
   });
 
   it('survives a save and restore', () => {
