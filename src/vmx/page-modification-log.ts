@@ -7,13 +7,16 @@ import { setPendingPmlExit } from './intercepts';
 
 const ENTRIES = 512;
 
-/** Logs the page of a guest-physical address; with a full log abandons the instruction with a VM exit instead. To be called before the flag is set. */
+/** Before an accessed or a dirty flag is set: with a full log abandons the instruction with a VM exit. */
+export function requireLogSpace(): void {
+  if (V[F.PML_INDEX] < ENTRIES) return;
+  setPendingPmlExit();
+  abandon(FK_VM_EXIT);
+}
+
+/** Logs the page of a guest-physical address whose dirty flag is being set; there must be space. */
 export function logPageModification(guestPhysicalLo: number, guestPhysicalHi: number): void {
   const index = V[F.PML_INDEX];
-  if (index >= ENTRIES) {
-    setPendingPmlExit();
-    abandon(FK_VM_EXIT);
-  }
   const entry = physicalAddress(V[F.PML_ADDRESS], V[F.PML_ADDRESS + 1]) + 8 * index;
   physWrite32(entry, guestPhysicalLo & -4096);
   physWrite32(entry + 4, guestPhysicalHi);

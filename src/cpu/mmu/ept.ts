@@ -6,7 +6,7 @@
 import { FK_VM_EXIT, abandon } from '../fault';
 import { EXIT_REASON_EPT_MISCONFIG, EXIT_REASON_EPT_VIOLATION } from '../../vmx/exit-reasons';
 import { setPendingEptExit } from '../../vmx/intercepts';
-import { logPageModification } from '../../vmx/page-modification-log';
+import { logPageModification, requireLogSpace } from '../../vmx/page-modification-log';
 import { raiseVirtualizationException } from '../../vmx/virtualization-exception';
 import { mem32, ramPages } from './memory';
 import { PHYSICAL_WIDTH, pageCode } from './physical';
@@ -21,6 +21,8 @@ export const EPT_READ = 1, EPT_WRITE = 2, EPT_EXECUTE = 4;
  * EPT_EXECUTE is for supervisor-mode ones then.
  */
 export const EPT_EXECUTE_USER = 16;
+/** Flags of an EPT entry. */
+const ACCESSED = 0x100, DIRTY = 0x200;
 /** From bit 10 of an entry to EPT_EXECUTE_USER. */
 const EXECUTE_USER_SHIFT = 6, ENTRY_EXECUTE_USER = 0x400;
 
@@ -143,10 +145,14 @@ function walk(lo: number, hi: number, guestPage: number, access: number, purpose
   if ((rights & access) !== access) violation(lo, hi, access, rights, entryHi, purpose, cacheIndex);
   if (EPT[ACCESS_DIRTY] === 0) rights |= CACHED_DIRTY;
   else {
-    if (EPT[LOGGING] !== 0 && (access & EPT_WRITE) !== 0 && (entryLo & 0x200) === 0) logPageModification(lo, hi);
-    for (let n = 3; n > level; n--) setEntryFlags(entryAt[n], 0x100);
-    setEntryFlags(entryAt[level], access & EPT_WRITE ? 0x300 : 0x100);
-    if ((entryLo & 0x200) !== 0 || (access & EPT_WRITE) !== 0) rights |= CACHED_DIRTY;
+    const wanted = access & EPT_WRITE ? ACCESSED | DIRTY : ACCESSED;
+    if (EPT[LOGGING] !== 0 && needsFlags(level, wanted)) {
+      requireLogSpace();
+      if ((wanted & ~entryLo & DIRTY) !== 0) logPageModification(lo, hi);
+    }
+    for (let n = 3; n > level; n--) setEntryFlags(entryAt[n], ACCESSED);
+    setEntryFlags(entryAt[level], wanted);
+    if (((entryLo | wanted) & DIRTY) !== 0) rights |= CACHED_DIRTY;
   }
   const offsetMask = level === 0 ? 0xfff : level === 1 ? 0x1fffff : 0x3fffffff;
   const hostLo = (entryLo & ~offsetMask) | (lo & offsetMask), hostHi = entryHi & 0xfffff;
@@ -171,6 +177,12 @@ export function isMisconfigured(level: number, lo: number, reservedHi: number): 
   if (level === 1 && (lo & 0x1ff000) !== 0) return true;
   const memoryType = (lo >> 3) & 7;
   return memoryType === 2 || memoryType === 3 || memoryType === 7;
+}
+
+/** The walk that ended at `leaf` has a flag to set: accessed in the entries above, `leafFlags` in the last. */
+function needsFlags(leaf: number, leafFlags: number): boolean {
+  for (let n = 3; n > leaf; n--) if (entryAt[n] >= 0 && (mem32[entryAt[n]] & ACCESSED) === 0) return true;
+  return entryAt[leaf] >= 0 && (mem32[entryAt[leaf]] & leafFlags) !== leafFlags;
 }
 
 /** Sets accessed or dirty flags in an EPT entry. */

@@ -229,7 +229,7 @@ static void page_modification_log(void) {
   regs[RDI] = AT + 0x1008; EQ(go(t_write), 62, "full"); EQ(rd(QUAL), 0, "qualification"); EQ(rd(G_RIP), (u64)t_write, "RIP"); EQ(rd(PML_INDEX), 0xffff, "index"); EQ(t_pt[1] & 0x200, 0, "dirty flag"); EQ(rd(IDT_INFO) >> 31, 0, "no vectoring");
   wr(PML_INDEX, 5); EQ(enter(), 18, "again"); EQ(log_page[5], AT + 0x1000, "entry");
   static const u16 full[] = { 512, 513, 0x8000, 0xffff };
-  for (u32 n = 0; n < 4; n++) { logging(full[n]); *(u64 *)BACKING = 7; EQ(go(t_read), 18, "read with a full log"); EQ(go(t_write), 62, "write with a full log"); EQ(*(u64 *)BACKING, 7, "memory unchanged"); EQ(rd(PML_INDEX), full[n], "index"); }
+  for (u32 n = 0; n < 4; n++) { logging(full[n]); t_pd[0] |= 0x100; t_pdpt[0] |= 0x100; ept_pml4[1] |= 0x100; ept_pml4[0] |= 0x100; for (u32 d = 0; d < 4; d++) ept_pdpt[d] |= 0x100; *(u64 *)BACKING = 7; t_pt[0] |= 0x100; flush(); EQ(go(t_read), 18, "read with a full log"); t_pt[0] &= ~0x100ull; flush(); EQ(go(t_read), 62, "read with a full log, accessed flag to set"); EQ(t_pt[0] & 0x300, 0, "flags"); t_pt[0] |= 0x100; flush(); EQ(go(t_write), 62, "write with a full log"); EQ(*(u64 *)BACKING, 7, "memory unchanged"); EQ(rd(PML_INDEX), full[n], "index"); }
   /* Off: with the flags off, or with the control off. */
   logging(511); wr(EPTP, rd(EPTP) & ~0x40ull); flush(); EQ(go(t_write), 18, "without dirty flags"); EQ(rd(PML_INDEX), 511, "not logged");
   logging(511); clear_bits(PROC2, P2_PML); EQ(go(t_write), 18, "without the control"); EQ(rd(PML_INDEX), 511, "not logged");
