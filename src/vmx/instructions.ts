@@ -411,9 +411,9 @@ function switchEptp(index: number): boolean {
   return true;
 }
 
-/** VMFUNC works at any privilege, in guests only. */
+/** VMFUNC works at any privilege, in guests only; there cannot be more than 64 functions. */
 function vmfunc(p: number): void {
-  if (R[VMX_MODE] !== VMX_NON_ROOT || !vmFunctionsEnabled()) raiseUd();
+  if (R[VMX_MODE] !== VMX_NON_ROOT || !vmFunctionsEnabled() || R[RAX] >>> 0 > 63) raiseUd();
   const switching = R[RAX] === 0 && (V[F.FUNCTION_CONTROLS] & FUNCTION_EPTP_SWITCHING) !== 0;
   if (!switching || !switchEptp(R[RCX] >>> 0)) exitForInstruction(p, EXIT_REASON_VMFUNC, 0, 0, 0);
 }
