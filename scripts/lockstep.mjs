@@ -19,8 +19,9 @@ function run(command) {
 
 /** Boots to a prompt, and what that needs. */
 const BOOTS = [
-  { args: ['builtin', '--until', 'l2:l2# '], needs: 'dist/cli/nestbox.js' },
-  { args: ['kvm-amd64', '--send', 'l2:uname -sm\\r@l2# ', '--until', 'l2:Linux x86_64'], needs: 'public/images/l1-mini.cpio' },
+  { args: ['builtin', '--send', 'l2:exits\\r@l2# ', '--until', 'l2:VM exits so far'], needs: 'dist/cli/nestbox.js' },
+  ...[[], ['--set', 'hap=0'], ['--set', 'vcpus=2']].map((more) => (
+    { args: ['kvm-amd64', ...more, '--send', 'l2:uname -sm\\r@l2# ', '--until', 'l2:Linux x86_64'], needs: 'public/images/l1-mini.cpio' })),
 ];
 
 const bundle = await rolldown({ input: join(root, 'test', 'lockstep', 'main.ts'), platform: 'node', external: [/^node:/] });
@@ -31,7 +32,7 @@ if (!args.includes('--no-boots') && !args.includes('--help')) {
   good = run([join(root, 'node_modules', 'vite', 'bin', 'vite.js'), 'build', '--config', 'vite.cli.config.ts', '--logLevel', 'error']) && good;
   for (const boot of BOOTS) {
     const isThere = existsSync(join(root, boot.needs));
-    console.log(`\n== ${boot.args[0]} with both engines${isThere ? '' : `: ${boot.needs} is missing (npm run images)`}`);
+    console.log(`\n== ${boot.args.slice(0, boot.args.indexOf('--until')).join(' ')} with both engines${isThere ? '' : `: ${boot.needs} is missing (npm run images)`}`);
     good = isThere && run(['dist/cli/nestbox.js', 'run', ...boot.args, '--engine', 'both']) && good;
   }
 }
