@@ -62,6 +62,8 @@ export const GUEST_ID = VMX_STATE + 32;
 export const LAUNCHER_ID = VMX_STATE + 33;
 /** Exit qualification that goes with APIC_EXIT_REASON. */
 export const APIC_EXIT_QUALIFICATION = VMX_STATE + 40;
+/** 1 if VM entry left the guest in an inactive state: no instruction of its own ends the monitor trap flag's wait. */
+export const ENTERED_ASLEEP = VMX_STATE + 42;
 /** 1 while a pending virtual interrupt is recognized (SDM 3C 30.2.1). */
 export const VIRTUAL_INTERRUPT_RECOGNIZED = VMX_STATE + 41;
 /** RFLAGS image of the event in DELIVERY_INFO. */

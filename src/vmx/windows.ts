@@ -20,7 +20,7 @@ import {
 } from './exit-reasons';
 import { exitAtBoundary } from './exit';
 import {
-  APIC_EXIT_QUALIFICATION, APIC_EXIT_REASON, ENTERED_AT, IRET_UNBLOCKED_AT, MTF_PENDING, PAUSE_AT, TIMER_DEADLINE, VIRTUAL_INTERRUPT_RECOGNIZED, VIRTUAL_NMI_BLOCKED,
+  APIC_EXIT_QUALIFICATION, APIC_EXIT_REASON, ENTERED_ASLEEP, ENTERED_AT, IRET_UNBLOCKED_AT, MTF_PENDING, PAUSE_AT, TIMER_DEADLINE, VIRTUAL_INTERRUPT_RECOGNIZED, VIRTUAL_NMI_BLOCKED,
 } from './state';
 import { deliverVirtualInterrupt, isVirtualTprBelowThreshold } from './virtual-interrupts';
 
@@ -161,6 +161,7 @@ export function noteEventDelivered(): void {
 /** After the guest's state was loaded, and its injected event delivered: makes the run loop look at whatever is due now or soon. */
 export function armBoundaryEvents(): void {
   RF64[ENTERED_AT >> 1] = clockNow();
+  R[ENTERED_ASLEEP] = R[ACTIVITY] !== 0 ? 1 : 0;
   RF64[PAUSE_AT >> 1] = -Infinity;
   if (tprShadow() && !virtualInterruptDelivery() && isVirtualTprBelowThreshold()) requestApicExit(EXIT_REASON_TPR_BELOW_THRESHOLD, 0);
   const watched = monitorTrapFlag() || nmiWindowExiting() || (interruptWindowExiting() && (R[EFLAGS] & F_IF) !== 0);
@@ -193,7 +194,7 @@ export function vmxBoundary(): boolean {
   }
   let again = 0;
   if (monitorTrapFlag()) {
-    if (R[MTF_PENDING] !== 0 || clockNow() > RF64[ENTERED_AT >> 1]) return exitAtBoundary(EXIT_REASON_MTF, 0);
+    if (R[MTF_PENDING] !== 0 || (R[ENTERED_ASLEEP] === 0 && clockNow() > RF64[ENTERED_AT >> 1])) return exitAtBoundary(EXIT_REASON_MTF, 0);
     again = SIG_ATTENTION;
   } else if (R[MTF_PENDING] !== 0) {
     return exitAtBoundary(EXIT_REASON_MTF, 0);

@@ -322,6 +322,9 @@ static void trap_flag(void) {
   wr(E_INFO, VALID | 0x700); EQ(go(e_nothing), 37, "pending MTF"); EQ(rd(G_RIP), (u64)e_nothing, "before the first instruction"); EQ(rd(E_INFO) >> 31, 0, "used up"); EQ(enter(), 18, "once");
   wr(G_ACT, 1); wr(E_INFO, VALID | 0x700); EQ(go(e_nothing), 37, "pending MTF in HLT"); EQ(rd(G_ACT), 1, "activity");
   wr(G_ACT, 0); set_bits(PROC, P_MTF); wr(G_INT, 2); EQ(go(e_nothing), 37, "with blocking by MOV SS"); EQ(rd(G_RIP), (u64)e_nothing + 1, "RIP"); EQ(rd(G_INT), 0, "interruptibility");
+  wr(G_ACT, 1); set_bits(PIN, PIN_TIMER); wr(TIMER, 50); EQ(go(e_nothing), 52, "entered in HLT: no instruction ends"); EQ(rd(G_ACT), 1, "activity"); clear_bits(PIN, PIN_TIMER);
+  wr(G_RFLAGS, 0x202); SELF_INT(0x59); EQ(go(e_nothing), 37, "woken by an interrupt"); EQ(rd(G_RIP), (u64)stubs + 16 * 0x59, "handler's first instruction"); EQ(rd(G_ACT), 0, "activity"); apic_write(0xb0, 0); wr(G_RFLAGS, 2);
+  EQ(go(n_hlt), 37, "HLT itself"); EQ(rd(G_ACT), 1, "activity"); EQ(rd(G_RIP), (u64)n_hlt + 1, "RIP"); wr(G_ACT, 0);
   EQ(go(n_sti), 37, "STI"); EQ(rd(G_INT), 1, "blocking by STI saved"); wr(G_INT, 0); wr(G_RFLAGS, 2);
   EQ(go(n_movss), 37, "MOV from SS"); EQ(enter(), 37, "MOV SS"); EQ(rd(G_INT), 2, "blocking by MOV SS saved"); EQ(enter(), 37, "next"); EQ(rd(G_INT), 0, "over");
   group_end();
