@@ -38,7 +38,7 @@ const COM1 = 0;
 
 export function defaultEngine(): 'interpreter' | 'jit' {
   const command = parseArguments(['run', 'builtin']);
-  if (command.kind !== 'run') throw new Error('the command line has no default engine');
+  if (command.kind !== 'run' || command.run.engine === 'both') throw new Error('the command line has no default engine');
   return command.run.engine;
 }
 
