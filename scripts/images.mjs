@@ -10,7 +10,7 @@ import { AptRoot, LISTS_STAY_FRESH } from './images/apt.mjs';
 import { StepCache, cacheKey, hashFiles, sha256 } from './images/cache.mjs';
 import { dom0Initramfs, l1Initramfs, l2Initramfs } from './images/initramfs.mjs';
 import { takeLock } from './images/lock.mjs';
-import { KVM_MODULES, KVM_MODULES_SVM, busyboxStep, kernelStep, qemuPackages, qemuStep } from './images/packages.mjs';
+import { KVM_MODULES, KVM_MODULES_SVM, busyboxStep, filesStep, kernelStep, qemuPackages, qemuStep } from './images/packages.mjs';
 import { Progress, megabytes } from './images/progress.mjs';
 import { ImageError } from './images/tools.mjs';
 import { compileVmm } from './images/vmm.mjs';
@@ -24,8 +24,8 @@ import { xzUnpacker } from './images/xz.mjs';
 const PROJECT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const CACHE = join(PROJECT, '.cache', 'images');
 const CHOICES = ['mini', 'qemu', 'xen'];
-/** Package lists (2), guest kernels, busyboxes and file systems (6). */
-const STAGES_SHARED = 8;
+/** Package lists (2), guest kernels, busyboxes and file systems (6), firmware and memtest86+ (2). */
+const STAGES_SHARED = 10;
 /** L1's kernel, for KVM. */
 const STAGES_KVM = 1;
 /** @type {Record<string, number>} and for each choice */
@@ -314,6 +314,16 @@ async function build() {
   const busybox32 = await packageStage('busybox, i386', i386, async () => 'busybox-static', (item, deb) => busyboxStep(cache, item, deb));
   const l2I386 = await l2Stage('i386', busybox32);
 
+  const firmware = await packageStage('firmware', amd64, async () => 'seabios', (item, deb) =>
+    filesStep(cache, item, deb, 'firmware', { 'seabios.bin': 'usr/share/seabios/bios-256k.bin', 'vgabios-stdvga.bin': 'usr/share/seabios/vgabios-stdvga.bin' }));
+  if (firmware !== null) {
+    publish('seabios.bin', join(firmware.directory, 'seabios.bin'), 'L1: SeaBIOS, a ROM image');
+    publish('vgabios-stdvga.bin', join(firmware.directory, 'vgabios-stdvga.bin'), 'the VGA BIOS for it, an option ROM');
+  }
+  const memtest = await packageStage('memtest86+', amd64, async () => 'memtest86+', (item, deb) =>
+    filesStep(cache, item, deb, 'memtest', { 'memtest86+.bin': 'boot/memtest86+x64.bin' }));
+  if (memtest !== null) publish('memtest86+.bin', join(memtest.directory, 'memtest86+.bin'), 'L1: memtest86+, a bzImage');
+
   const initramfs = { 'initramfs-amd64.cpio=initramfs-amd64.cpio': l2Amd64, 'initramfs-i386.cpio=initramfs-i386.cpio': kernel32 && l2I386 };
   const mini = options.only.includes('mini');
   const minivmm = !mini ? null : await stage('minivmm', [], async () => {
@@ -332,7 +342,7 @@ async function build() {
   });
   if (options.only.includes('qemu')) {
     await l1Stage('l1-qemu.cpio', 'qemu', "L1 with KVM and Debian's QEMU", {
-      kernel, busybox: busybox64, l2: l2Amd64, tree: qemu, files: { ...initramfs, 'vmlinux-amd64=vmlinux': kernel64, 'vmlinuz-686=vmlinuz': l2I386 && kernel32 },
+      kernel, busybox: busybox64, l2: l2Amd64, tree: qemu, files: { ...initramfs, 'vmlinux-amd64=vmlinux': kernel64, 'vmlinuz-686=vmlinuz': l2I386 && kernel32, 'memtest86+.bin=memtest86+.bin': memtest },
     });
   }
 

@@ -98,6 +98,27 @@ export function busyboxStep(cache, item, deb) {
   );
 }
 
+/**
+ * Some files of a package as they are.
+ * @param {StepCache} cache
+ * @param {Package} item
+ * @param {string} deb
+ * @param {string} name of the step
+ * @param {Record<string, string>} files name in the step to path in the package
+ * @returns {Promise<Step>}
+ */
+export function filesStep(cache, item, deb, name, files) {
+  return cache.step(name, { package: item.checksum, files: Object.entries(files).flat() }, (result) =>
+    withUnpacked([deb], result, (unpacked) => {
+      for (const [target, path] of Object.entries(files)) {
+        const from = join(unpacked, path);
+        if (!existsSync(from)) throw new ImageError(`${item.file} holds no ${path}`);
+        cpSync(realpathSync(from), join(result, target));
+      }
+    }),
+  );
+}
+
 /** @param {string[]} closure names of the packages apt would install @returns {string[]} those worth fetching */
 export function qemuPackages(closure) {
   return closure.filter((name) => QEMU_PACKAGES.test(name));

@@ -3,8 +3,8 @@ import type { Breakpoint } from '../observe/stops';
 import { parseBreakpoint } from './breakpoints';
 import { UsageError } from './usage';
 
-/** `vga` and `l2vga`: the text on the screen of the machine, or of its first guest. */
-export type ConsoleLevel = 'l1' | 'l2' | 'vga' | 'l2vga';
+/** `l1` is the machine's COM1; `vga` and `l2vga`: the text on the screen of the machine, or of its guest. */
+export type ConsoleLevel = 'l1' | 'com2' | 'com3' | 'com4' | 'l2' | 'vga' | 'l2vga';
 export type ScreenName = 'l1' | 'l2';
 
 /** A screen to be written to a file at the end. */
@@ -19,6 +19,8 @@ export interface Watch {
 }
 
 export interface Send extends Watch {
+  /** Where the text is typed. */
+  into: ConsoleLevel;
   text: Uint8Array;
 }
 
@@ -60,7 +62,7 @@ export interface RunArguments {
 
 export type Command = { kind: 'help' } | { kind: 'version' } | { kind: 'run'; run: RunArguments };
 
-const CONSOLES: readonly ConsoleLevel[] = ['l1', 'l2', 'vga', 'l2vga'];
+export const CONSOLES: readonly ConsoleLevel[] = ['l1', 'com2', 'com3', 'com4', 'l2', 'vga', 'l2vga'];
 const TRACE_KINDS: readonly string[] = ['exits', 'instructions', 'io'];
 
 /** Options of `run` that take a value. */
@@ -190,7 +192,7 @@ function takeSerial(run: RunArguments, value: string): void {
 }
 
 function parseLevel(option: string, value: string): { level: ConsoleLevel; rest: string } {
-  const found = /^(l1|l2|vga|l2vga):(.*)$/s.exec(value);
+  const found = /^([a-z0-9]+):(.*)$/s.exec(value);
   const level = CONSOLES.find((name) => name === found?.[1]);
   if (found === null || level === undefined) throw new UsageError(`${option} ${value}: must start with ${CONSOLES.map((name) => `${name}:`).join(', ')}`);
   return { level, rest: found[2] };
@@ -216,12 +218,15 @@ function parseWatch(option: string, value: string): Watch {
   return { level, pattern: parsePattern(option, rest) };
 }
 
-/** LEVEL:TEXT@REGEX; the first @ that is not escaped separates. */
+/** LEVEL:TEXT@REGEX, or INTO/LEVEL:TEXT@REGEX; the first @ that is not escaped separates. */
 function parseSend(value: string): Send {
-  const { level, rest } = parseLevel('--send', value);
+  const other = /^([a-z0-9]+)\/(?=[a-z0-9]+:)/.exec(value);
+  const { level, rest } = parseLevel('--send', other === null ? value : value.slice(other[0].length));
+  const into = other === null ? level : CONSOLES.find((name) => name === other[1]);
+  if (into === undefined) throw new UsageError(`--send ${value}: ${other?.[1]} is no console`);
   const found = /^((?:[^\\@]|\\.)*)@(.*)$/s.exec(rest);
   if (found === null) throw new UsageError(`--send ${value}: TEXT@REGEX is expected after ${level}:`);
-  return { level, text: unescape(found[1]), pattern: parsePattern('--send', found[2]) };
+  return { level, into, text: unescape(found[1]), pattern: parsePattern('--send', found[2]) };
 }
 
 const ESCAPES: Record<string, string> = { n: '\n', r: '\r', t: '\t', e: '\x1b', '\\': '\\', '@': '@' };

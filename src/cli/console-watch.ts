@@ -1,11 +1,12 @@
 /** Follows the consoles for --send and --until. What a match has used up is not looked at again; a screen's text is what it shows now. */
+import { CONSOLES } from './arguments';
 import type { ConsoleLevel, Send, Watch } from './arguments';
 
 /** Text kept for matching, per console: enough for any sensible pattern. */
 const KEPT = 1 << 16;
 
 export class ConsoleWatch {
-  private readonly text: Record<ConsoleLevel, string> = { l1: '', l2: '', vga: '', l2vga: '' };
+  private readonly text: Record<ConsoleLevel, string> = { l1: '', com2: '', com3: '', com4: '', l2: '', vga: '', l2vga: '' };
   private fresh = false;
   private readonly sends: Send[];
   private readonly until: Watch | null;
@@ -46,13 +47,13 @@ export class ConsoleWatch {
   check(type: (level: ConsoleLevel, text: Uint8Array) => void): boolean {
     if (!this.fresh) return false;
     while (this.sends.length > 0 && this.match(this.sends[0])) {
-      const { level, text } = this.sends[0];
+      const { into, text } = this.sends[0];
       this.sends.shift();
-      type(level, text);
+      type(into, text);
     }
     const done = this.sends.length === 0 && this.until !== null && this.match(this.until);
     this.fresh = false;
-    for (const level of ['l1', 'l2'] as const) {
+    for (const level of CONSOLES) {
       if (this.text[level].length > 2 * KEPT) this.text[level] = this.text[level].slice(-KEPT);
     }
     return done;

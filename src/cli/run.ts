@@ -31,7 +31,8 @@ const STEP_CYCLES = 1_000_000;
 const TURN_MS = 40;
 /** Between looks for input while the guest waits for it. */
 const WAIT_MS = 10;
-const COM1 = 0;
+/** Consoles of the machine's serial ports. */
+const PORT_LEVELS: readonly ConsoleLevel[] = ['l1', 'com2', 'com3', 'com4'];
 const EVERY_RUN_WITHOUT_CONFIG = 'nestedhvm = 1\ntype = "hvm"\n';
 
 /** Quotes a string for xl.cfg. */
@@ -86,7 +87,7 @@ class Run {
     this.watch = new ConsoleWatch(args.sends, args.until);
     this.session = new Session(config, imageSource(path), {
       serial: (port, byte) => {
-        if (port === COM1) this.watch.add('l1', byte);
+        this.watch.add(PORT_LEVELS[port], byte);
         this.serial.write(port, byte);
       },
       observed: (console, byte) => {
@@ -185,22 +186,27 @@ class Run {
 
   private type(level: ConsoleLevel, text: Uint8Array): void {
     this.typed++;
-    if (level === 'l1') this.session.sendSerial(COM1, text);
-    else if (level === 'l2') this.session.sendToL2(text);
-    else if (level === 'vga') this.typeKeys(text);
-    else this.session.typeOnGuestKeyboard(text);
+    if (level === 'l2') this.session.sendToL2(text);
+    else if (level === 'vga' || level === 'l2vga') this.typeKeys(level, text);
+    else this.session.sendSerial(PORT_LEVELS.indexOf(level), text);
   }
 
-  /** Presses and releases keys of the machine's keyboard. */
-  private typeKeys(text: Uint8Array): void {
+  /** Presses and releases keys of the machine's keyboard, or of its guest's. */
+  private typeKeys(level: 'vga' | 'l2vga', text: Uint8Array): void {
     for (const byte of text) {
       const press = keyFor(String.fromCharCode(byte));
       if (press === null) continue;
-      if (press.shift) this.session.key('ShiftLeft', true);
-      this.session.key(press.code, true);
-      this.session.key(press.code, false);
-      if (press.shift) this.session.key('ShiftLeft', false);
+      if (press.shift) this.key(level, 'ShiftLeft', true);
+      this.key(level, press.code, true);
+      this.key(level, press.code, false);
+      if (press.shift) this.key(level, 'ShiftLeft', false);
     }
+  }
+
+  private key(level: 'vga' | 'l2vga', code: string, down: boolean): void {
+    const { session } = this;
+    if (level === 'vga') session.key(code, down);
+    else if (session.config.l2Monitor !== null) session.sendSerial(session.config.l2Monitor, new TextEncoder().encode(session.guestKey(code, down)));
   }
 
   /** Says how it ended and chooses the exit code. */
@@ -239,7 +245,7 @@ export async function runCommand(args: RunArguments): Promise<number> {
   for (const { line, key, message } of config.warnings) {
     process.stderr.write(`nestbox: warning: ${path ?? 'command line'}${line > 0 ? `:${line}` : ''}: ${key}: ${message}\n`);
   }
-  if (config.l2Serial === null && args.sends.some((send) => send.level === 'l2')) {
+  if (config.l2Serial === null && args.sends.some((send) => send.into === 'l2')) {
     throw new UsageError('--send l2: the configuration does not say which serial port is wired to the guest (nestbox_l2_serial)');
   }
   return args.engine === 'both' ? runBoth(args, config, path) : new Run(args, config, path).main();

@@ -7,7 +7,9 @@ import type { ScreenName } from './arguments';
 import { encodePng } from './png';
 
 function vgaOf(session: Session, screen: ScreenName): Vga | null {
-  return screen === 'l1' ? session.vga : session.guestScreen();
+  if (screen === 'l1') return session.vga;
+  const machines = session.guests.all();
+  return machines.length === 0 ? null : session.guestVga(machines[machines.length - 1].number);
 }
 
 /** Its rows; empty if there is no screen, or no text on it. */

@@ -47,8 +47,9 @@ Consoles:
                          --send, after the last text was typed, and in what came since
                          REGEX is a JavaScript regular expression, ^ and $ match at lines
 
-  LEVEL may also be vga (the text on the machine's screen, and its keyboard) or l2vga (its guest's screen as L0
-  sees it, and its keyboard through QEMU's monitor, the port that nestbox_l2_monitor names)
+  LEVEL may also be com2 to com4 (the machine's other serial ports), vga (the text on its screen, and its keyboard) or
+  l2vga (its guest's screen as L0 sees it, and its keyboard through QEMU's monitor, the port that nestbox_l2_monitor
+  names). --send INTO/LEVEL:TEXT@REGEX types into one console when another shows REGEX.
 
 Limits:
   --max-instructions N   stop after N instructions (k, M and G are understood)

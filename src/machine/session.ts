@@ -14,6 +14,7 @@ import { exitCounts } from '../observe/exit-log';
 import { exitReasonName } from '../observe/exit-names';
 import { instructionsAtLevel, levelNow, resetGuests } from '../observe/guests';
 import { GuestMachines } from '../observe/guest-machines';
+import { GuestScreens } from '../observe/guest-screens';
 import { L2Consoles } from '../observe/l2-consoles';
 import type { GuestConsole } from '../observe/l2-consoles';
 import { resetStops, watched } from '../observe/stops';
@@ -32,6 +33,7 @@ import type { BootFile, BootModule } from './loaders/boot-request';
 import { loadRom } from './loaders/rom';
 import type { RomImage } from './loaders/rom';
 import { createMachine } from './machine';
+import { MonitorInput } from './monitor-input';
 import type { Machine, MachineState, StopReason } from './machine';
 import { rewind, takeSnapshot } from './snapshot';
 import type { MachineSnapshot } from './snapshot';
@@ -73,6 +75,9 @@ export interface SessionSnapshot {
   debugExit: number | null;
 }
 
+/** Ends the observations of the session before. */
+let stopObserving: () => void = () => undefined;
+
 const COM1 = 0;
 /** A guest of L1. */
 const L2 = 2;
@@ -91,6 +96,8 @@ export class Session {
   readonly config: MachineConfig;
   /** The machines that L1 and its guests run. */
   readonly guests = new GuestMachines();
+  private readonly guestScreens = new GuestScreens(this.guests);
+  private readonly guestInput = new MonitorInput();
   debugExit: number | null = null;
   private readonly images: ImageSource;
   private readonly outputs: SessionOutputs;
@@ -130,7 +137,7 @@ export class Session {
     exitCounts.fill(0);
     resetGuests();
     resetStops();
-    if (!this.config.l2Wired) new L2Consoles((console, byte) => this.guestOutput(console, byte), this.guests).attach();
+    this.observe();
     buildEngine();
     // Building the engine executes code; power-on is now.
     resetClock();
@@ -173,13 +180,20 @@ export class Session {
     this.running().i8042.moveMouse(dx, dy, dz, buttons);
   }
 
-  /** Types on the keyboard of the machine's guest; false if the configuration names no way to it. */
-  typeOnGuestKeyboard(_text: Uint8Array): boolean {
-    return false;
+  /** What to send to the guest's monitor (serial port config.l2Monitor) so that a key of the guest's keyboard goes down or up; empty if nothing. */
+  guestKey(code: string, down: boolean): string {
+    return this.guestInput.key(code, down);
   }
 
-  guestScreen(): Vga | null {
-    return null;
+  /** The same for the guest's mouse; as mouse(). */
+  guestMouse(dx: number, dy: number, dz: number, buttons: number): string {
+    return this.guestInput.mouse(dx, dy, dz, buttons);
+  }
+
+  /** The display adapter of guest machine `number` as L0 sees it; null if it has used none, or is not there. */
+  guestVga(number: number): Vga | null {
+    const machine = this.guests.all().find((known) => known.number === number);
+    return machine === undefined ? null : this.guestScreens.of(machine);
   }
 
   /** The machine's display adapter; null if it has none. */
@@ -234,6 +248,18 @@ export class Session {
     return {
       outcome: this.state, instructions, exits, guestSeconds: this.guestSeconds, debugExit: this.debugExit,
       consoles: { l1: console(this.hashes.l1), l2: console(this.hashes.l2) },
+    };
+  }
+
+  /** Listens to what L1's guests do, in place of an earlier session. */
+  private observe(): void {
+    stopObserving();
+    const consoles = new L2Consoles((console, byte) => this.guestOutput(console, byte), this.guests);
+    if (!this.config.l2Wired) consoles.attach();
+    this.guestScreens.attach();
+    stopObserving = () => {
+      consoles.detach();
+      this.guestScreens.detach();
     };
   }
 

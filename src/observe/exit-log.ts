@@ -30,9 +30,21 @@ export let msrObserver: MsrObserver | null = null;
 /** Called when another vCPU runs, with its state in R. */
 export let switchObserver: EntryObserver | null = null;
 
-/** Installs or removes (null) the port observer. */
-export function setIoObserver(observer: IoObserver | null): void {
-  ioObserver = observer;
+const ioObservers: IoObserver[] = [];
+
+function ioToAll(vmcsKey: number, port: number, size: number, isIn: boolean, value: number, isString: boolean, isRep: boolean): void {
+  for (const observer of ioObservers) observer(vmcsKey, port, size, isIn, value, isString, isRep);
+}
+
+/** Adds a port observer; returns how to remove it. */
+export function addIoObserver(observer: IoObserver): () => void {
+  ioObservers.push(observer);
+  ioObserver = ioToAll;
+  return () => {
+    const at = ioObservers.indexOf(observer);
+    if (at >= 0) ioObservers.splice(at, 1);
+    ioObserver = ioObservers.length === 0 ? null : ioToAll;
+  };
 }
 
 const exitObservers: ExitObserver[] = [];

@@ -6,11 +6,10 @@
  */
 import { R, RCX, LA, CURP, EFLAGS, F_DF, RIP } from '../cpu/state';
 import { recAddressSize, OPSIZE_16, OPSIZE_32 } from '../cpu/record';
-import { translateLinear } from '../cpu/mmu/inspect';
-import { pageCode, physRead8 } from '../cpu/mmu/physical';
 import { cyclesAtLevel } from './guests';
 import { GuestMachines } from './guest-machines';
-import { setIoObserver } from './exit-log';
+import { addIoObserver } from './exit-log';
+import { peekLinearValue } from './guest-memory';
 
 const COM1 = 0x3f8, COM1_END = 0x400;
 const DATA = 0, LCR = 3, MCR = 4;
@@ -49,6 +48,7 @@ export class L2Consoles {
   private readonly machines: GuestMachines;
   /** By number of the machine. */
   private readonly consoles = new Map<number, ObservedConsole>();
+  private stopListening: () => void = () => undefined;
   private readonly strings = new Map<number, StringProgress>();
 
   constructor(output: ConsoleByte, machines = new GuestMachines()) {
@@ -56,9 +56,9 @@ export class L2Consoles {
     this.machines = machines;
   }
 
-  /** Starts listening. One machine per realm, so there is one listener. */
+  /** Starts listening. */
   attach(): void {
-    setIoObserver((guestId, port, size, isIn, value, isString, isRep) => {
+    this.stopListening = addIoObserver((guestId, port, size, isIn, value, isString, isRep) => {
       if (isIn || port >= COM1_END || port + size <= COM1) return;
       if (isString) this.stringOut(guestId, port, size, isRep);
       else this.out(this.consoleOf(guestId), port, size, value);
@@ -66,7 +66,7 @@ export class L2Consoles {
   }
 
   detach(): void {
-    setIoObserver(null);
+    this.stopListening();
   }
 
   /** The console that belongs to the machine of this guest processor. */
@@ -105,9 +105,7 @@ export class L2Consoles {
     const end = (R[LA] + count * step) | 0;
     if (this.continues(guestId, console.level, end)) return;
     for (let n = 0; n < count; n++) {
-      let value = 0;
-      for (let byte = size - 1; byte >= 0; byte--) value = (value << 8) | peek(n * step + byte);
-      this.out(console, port, size, value);
+      this.out(console, port, size, peekLinearValue(R[LA], R[LA + 1], n * step, size));
     }
   }
 
@@ -118,12 +116,4 @@ export class L2Consoles {
     this.strings.set(guestId, { ripLo: R[RIP], ripHi: R[RIP + 1], end, cycles });
     return before !== undefined && before.ripLo === R[RIP] && before.ripHi === R[RIP + 1] && before.end === end && cycles - before.cycles <= 1;
   }
-}
-
-/** The guest's byte at R[LA] + offset; 0 where there is no memory. Changes nothing, and reads no device. */
-function peek(offset: number): number {
-  const lo = (R[LA] >>> 0) + offset;
-  const carry = lo < 0 ? -1 : lo >= 0x100000000 ? 1 : 0;
-  const found = translateLinear(lo | 0, (R[LA + 1] + carry) | 0);
-  return found < 0 || pageCode(found | 0, Math.floor(found / 0x100000000)) < 0 ? 0 : physRead8(found);
 }

@@ -26,7 +26,8 @@ const FALLBACK = 'builtin';
 function filesOf(config: MachineConfig): string[] {
   const boot = config.boot;
   if (boot.kind === 'builtin') return [];
-  return boot.kind === 'rom' ? [boot.image] : [boot.kernel, ...boot.modules.map((module) => module.file)];
+  if (boot.kind === 'rom') return config.display === null ? [boot.image] : [boot.image, config.display.bios];
+  return [boot.kernel, ...boot.modules.map((module) => module.file)];
 }
 
 /** A demo from its configuration. One that cannot be read still is a demo: starting it shows what is wrong. */

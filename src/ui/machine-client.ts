@@ -5,7 +5,7 @@
 import type { AnswerTo, InspectorAnswer, InspectorQuery } from '../observe/inspector';
 import type { Breakpoint, StepGoal, Stop } from '../observe/stops';
 import { makeProblem, workerProblem } from '../worker/problems';
-import type { ConsoleName, GuestMachineReport, Problem, Report, Request, Stage, StageName, Statistics } from '../worker/protocol';
+import type { ConsoleName, GuestMachineReport, Problem, Report, Request, ScreenId, Stage, StageName, Statistics } from '../worker/protocol';
 import type { Demo } from './demos';
 import type { Description } from './links/description';
 
@@ -40,6 +40,15 @@ export interface ConsoleSink {
   clear(): void;
 }
 
+export type Frame = Extract<Report, { type: 'frame' }>;
+
+/** A screen. */
+export interface ScreenSink {
+  /** Shows a frame. */
+  show(frame: Frame): void;
+  clear(): void;
+}
+
 export type WorkerFactory = () => Worker;
 
 const MOST_LOG_LINES = 200;
@@ -56,6 +65,7 @@ export class MachineClient {
   private early: { console: ConsoleName; bytes: Uint8Array }[] = [];
   /** Files of this and earlier starts; a reset need not download them again. */
   private readonly images = new Map<string, Blob>();
+  private readonly screens = new Map<ScreenId, { sink: ScreenSink; steady: boolean }>();
   private startedAt = 0;
   private startPaused = false;
   private recording = false;
@@ -115,6 +125,7 @@ export class MachineClient {
     this.send({ type: 'start', name: demo.name, config: demo.config, base: this.base, images: this.images, lesson, sources, paused });
     if (this.snapshot.breakpoints.length > 0) this.send({ type: 'breakpoints', breakpoints: this.snapshot.breakpoints });
     if (this.recording) this.send({ type: 'record', on: true });
+    for (const [screen, { steady }] of this.screens) this.send({ type: 'watch', screen, on: true, steady });
   }
 
   /** Power off and on. */
@@ -175,12 +186,34 @@ export class MachineClient {
     this.send({ type: 'input', console, bytes }, [bytes.buffer]);
   }
 
+  /** Shows a screen in `sink` until the function returned is called. `steady`: nothing blinks. */
+  watchScreen(screen: ScreenId, sink: ScreenSink, steady: boolean): () => void {
+    this.screens.set(screen, { sink, steady });
+    this.send({ type: 'watch', screen, on: true, steady });
+    return () => {
+      if (this.screens.get(screen)?.sink !== sink) return;
+      this.screens.delete(screen);
+      this.send({ type: 'watch', screen, on: false, steady });
+    };
+  }
+
+  /** A key of a screen's keyboard, by its position. */
+  key(screen: ScreenId, code: string, down: boolean): void {
+    this.send({ type: 'key', screen, code, down });
+  }
+
+  /** See the request `mouse`. */
+  mouse(screen: ScreenId, dx: number, dy: number, dz: number, buttons: number): void {
+    this.send({ type: 'mouse', screen, dx, dy, dz, buttons });
+  }
+
   private off(): void {
     this.worker?.terminate();
     this.worker = null;
     this.forgetInspections();
     this.early = [];
     for (const sink of this.sinks.values()) sink.clear();
+    for (const { sink } of this.screens.values()) sink.clear();
   }
 
   /** Nobody will answer them any more. */
@@ -203,6 +236,10 @@ export class MachineClient {
         break;
       case 'serial':
         this.display(report.console, report.bytes);
+        break;
+      case 'frame':
+        this.screens.get(report.screen)?.sink.show(report);
+        this.send({ type: 'shown', screen: report.screen });
         break;
       case 'statistics':
         this.update({ statistics: report.statistics });

@@ -46,7 +46,7 @@ import { processPostedInterrupts } from './virtual-interrupts';
 import { interruptShadow, iretJustUnblockedNmi, noteEventDelivered } from './windows';
 
 export { nmiUnblockedByIret, noteInterruptFlagSet, tscForGuest, tscWordsForGuest, vmxBoundary, vmxTimerDeadline, apicExitAtBoundary } from './windows';
-export { addExitObserver, setIoObserver } from '../observe/exit-log';
+export { addExitObserver, addIoObserver } from '../observe/exit-log';
 
 // --- Instructions (26.1) ---
 

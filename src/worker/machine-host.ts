@@ -4,6 +4,7 @@
  */
 import type { BuiltinSources } from '../guests/builtin';
 import type { MachineConfig } from '../machine/config';
+import type { Vga } from '../devices/vga/vga';
 import type { GuestMachines } from '../observe/guest-machines';
 import { GuestList } from './guest-list';
 import { InputQueue } from './input-queue';
@@ -15,7 +16,8 @@ import type { Counters } from './meter';
 import { Pacer } from './pacer';
 import { startProblem, stopProblem, workerProblem } from './problems';
 import { consoleOwner, guestConsole, portConsole } from './protocol';
-import type { ConsoleName, Report, Request } from './protocol';
+import type { ConsoleName, Report, Request, ScreenId } from './protocol';
+import { ScreenSender } from './screens';
 import { SerialBatch } from './serial-batch';
 import { StageTracker } from './stages';
 
@@ -30,10 +32,18 @@ export interface HostedSession {
   readonly waiting: boolean;
   readonly guests: Pick<GuestMachines, 'all' | 'stopped'>;
   /** Serial port (0 = COM1) that L1 wires to its guest's console; null if none. */
-  readonly config: { readonly l2Serial: number | null };
+  readonly config: { readonly l2Serial: number | null; readonly l2Monitor: number | null };
+  /** The machine's display adapter, and those of its guests by number, as L0 sees them. */
+  readonly vga: Vga | null;
+  guestVga(number: number): Vga | null;
   boot(): Promise<void>;
   run(cycles: number): Outcome;
   sendSerial(port: number, bytes: ArrayLike<number>): void;
+  key(code: string, down: boolean): boolean;
+  mouse(dx: number, dy: number, dz: number, buttons: number): void;
+  /** What to send to the guest's monitor for a key or the mouse. */
+  guestKey(code: string, down: boolean): string;
+  guestMouse(dx: number, dy: number, dz: number, buttons: number): string;
   stats(): SessionStats;
 }
 
@@ -87,6 +97,7 @@ export class MachineHost {
   private readonly batches = new Map<ConsoleName, SerialBatch>();
   private readonly guestList = new GuestList();
   private readonly keys = new InputQueue();
+  private readonly screens: ScreenSender;
   private readonly meter: Meter;
   private readonly pacer: Pacer;
   private session: HostedSession | null = null;
@@ -107,6 +118,7 @@ export class MachineHost {
   constructor(services: HostServices) {
     this.services = services;
     this.stages = new StageTracker((stage) => services.report({ type: 'stage', stage }));
+    this.screens = new ScreenSender((report, transfer) => services.report(report, transfer));
     this.meter = new Meter(services.now());
     this.pacer = new Pacer(services.now());
   }
@@ -218,6 +230,53 @@ export class MachineHost {
     if (!this.paused) this.services.wake(0);
   }
 
+  watch(screen: ScreenId, on: boolean, steady: boolean): void {
+    if (on) this.screens.watch(screen, steady);
+    else this.screens.unwatch(screen);
+    this.drawScreens(this.services.now());
+  }
+
+  shown(screen: ScreenId): void {
+    this.screens.shown(screen);
+    // What has changed meanwhile; while the machine runs, the next turn looks.
+    if (this.paused || this.stopped) this.drawScreens(this.services.now());
+  }
+
+  /** A key of the machine's keyboard, or of a guest's. */
+  key(screen: ScreenId, code: string, down: boolean): void {
+    this.reach(screen, (session) => session.key(code, down), (session) => session.guestKey(code, down));
+  }
+
+  mouse(screen: ScreenId, dx: number, dy: number, dz: number, buttons: number): void {
+    this.reach(screen, (session) => session.mouse(dx, dy, dz, buttons), (session) => session.guestMouse(dx, dy, dz, buttons));
+  }
+
+  /** Input for the machine itself, or for a guest by the monitor that L1 has on a serial port. */
+  private reach(screen: ScreenId, own: (session: HostedSession) => void, ofGuest: (session: HostedSession) => string): void {
+    const session = this.session;
+    if (session === null || !this.booted || this.stopped) return;
+    if (screen === 0) {
+      own(session);
+    } else {
+      const port = session.config.l2Monitor;
+      if (port === null) {
+        this.log('this configuration does not say how keys reach the guest’s screen (nestbox_l2_monitor)');
+        return;
+      }
+      const command = ofGuest(session);
+      if (command === '') return;
+      this.keys.add(port, new TextEncoder().encode(command));
+    }
+    this.inputWaits = true;
+    if (!this.paused) this.services.wake(0);
+  }
+
+  private drawScreens(now: number): void {
+    const session = this.session;
+    if (session === null || !this.booted) return;
+    this.screens.update(now, () => this.services.now(), (screen) => (screen === 0 ? session.vga : session.guestVga(screen)));
+  }
+
   consumed(bytes: number): void {
     const waited = this.undisplayed > MOST_UNDISPLAYED;
     this.undisplayed -= bytes;
@@ -291,6 +350,7 @@ export class MachineHost {
     if (keysWait) this.inputWaits = true;
     const wait = keysWait ? 0 : session.waiting ? STATISTICS_MS : this.pacer.wait;
     if (ended || wait > 0 || now - this.flushedAt >= FLUSH_MS) this.flush(now);
+    this.drawScreens(now);
     if (ended || this.meter.age(now) >= STATISTICS_MS) {
       services.report({ type: 'statistics', statistics: this.meter.sample(now, this.counters(session)) });
     }
@@ -366,5 +426,5 @@ export class MachineHost {
 /** Files that a session of this configuration asks for. */
 function fileCount(config: MachineConfig): number {
   const boot = config.boot;
-  return boot.kind === 'kernel' ? 1 + boot.modules.length : boot.kind === 'rom' ? 1 : 0;
+  return boot.kind === 'kernel' ? 1 + boot.modules.length : boot.kind === 'rom' ? (config.display === null ? 1 : 2) : 0;
 }

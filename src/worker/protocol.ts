@@ -3,6 +3,7 @@
  * transferred, not copied.
  */
 
+import type { TextScreen } from '../devices/vga/text-screen';
 import type { BuiltinSources } from '../guests/builtin';
 import type { Lesson } from '../guests/lessons';
 import type { InspectorAnswer, InspectorQuery } from '../observe/inspector';
@@ -29,6 +30,9 @@ export function consoleOwner(name: ConsoleName): { port: number } | { machine: n
   const [level, index] = name.split('-');
   return level === 'l1' ? { port: Number(index ?? 0) } : { machine: Number(index ?? 1) };
 }
+
+/** A screen of the page: 0 is the machine's own, others are guest machines by number. */
+export type ScreenId = number;
 
 /** A machine that L1, or one of its guests, runs. */
 export interface GuestMachineReport {
@@ -70,6 +74,14 @@ export type Request =
   | { type: 'assemble'; sources: Partial<BuiltinSources> }
   /** So many bytes of `serial` messages have been displayed. */
   | { type: 'consumed'; bytes: number }
+  /** The page shows a screen, or no longer. `steady`: draw without blinking. */
+  | { type: 'watch'; screen: ScreenId; on: boolean; steady: boolean }
+  /** The last `frame` of a screen has been shown. */
+  | { type: 'shown'; screen: ScreenId }
+  /** A key goes down or up, by its position (KeyboardEvent.code). */
+  | { type: 'key'; screen: ScreenId; code: string; down: boolean }
+  /** The mouse moved right, up, its wheel towards the user; buttons held: left 1, right 2, middle 4. */
+  | { type: 'mouse'; screen: ScreenId; dx: number; dy: number; dz: number; buttons: number }
   /** Runs to the goal, then pauses. */
   | { type: 'step'; goal: StepGoal }
   /** Replaces all breakpoints. */
@@ -142,6 +154,8 @@ export type Report =
   /** A file has been downloaded; hand it to the next worker. */
   | { type: 'image'; name: string; blob: Blob }
   | { type: 'serial'; console: ConsoleName; bytes: Uint8Array<ArrayBuffer> }
+  /** Lines of a screen from `top` on: pixels 0xAABBGGRR. `text`: what a text mode shows; null in graphics modes. */
+  | { type: 'frame'; screen: ScreenId; width: number; height: number; top: number; pixels: Int32Array<ArrayBuffer>; text: TextScreen | null }
   | { type: 'statistics'; statistics: Statistics }
   /** The guest machines have changed: all of them. */
   | { type: 'machines'; machines: GuestMachineReport[] }

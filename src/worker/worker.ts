@@ -88,6 +88,18 @@ addEventListener('message', (event: MessageEvent<Request>) => {
     case 'consumed':
       host.consumed(request.bytes);
       break;
+    case 'watch':
+      host.watch(request.screen, request.on, request.steady);
+      break;
+    case 'shown':
+      host.shown(request.screen);
+      break;
+    case 'key':
+      host.key(request.screen, request.code, request.down);
+      break;
+    case 'mouse':
+      host.mouse(request.screen, request.dx, request.dy, request.dz, request.buttons);
+      break;
     case 'step':
       host.step(request.goal);
       break;

@@ -56,7 +56,7 @@ describe('command line', () => {
       [[], /no command/], [['fly'], /unknown command `fly`/], [['run'], /nothing to run/], [['run', 'a', 'b'], /two machines/],
       [['run', 'a', '--warp', '9'], /unknown option `--warp`/], [['run', 'a', '--timeout'], /needs a value/], [['run', 'a', '--timeout', 'soon'], /seconds/],
       [['run', 'a', '--timeout', '0'], /seconds/], [['run', 'a', '--max-instructions', '-1'], /instructions/], [['run', 'a', '--max-instructions', '5x'], /instructions/],
-      [['run', 'a', '--until', 'l3:x'], /must start with l1:, l2:/], [['run', 'a', '--until', 'l1:('], /--until/], [['run', 'a', '--until', 'l1:'], /empty/],
+      [['run', 'a', '--until', 'l3:x'], /must start with l1:/], [['run', 'a', '--until', 'l1:('], /--until/], [['run', 'a', '--until', 'l1:'], /empty/],
       [['run', 'a', '--until', 'l1:a', '--until', 'l1:b'], /twice/], [['run', 'a', '--send', 'l1:text'], /TEXT@REGEX/], [['run', 'a', '--send', 'l1:\\q@x'], /escape/],
       [['run', 'a', '--serial', '4=stdio'], /N from 0 to 3/], [['run', 'a', '--serial', '0=tcp:1'], /N=stdio/], [['run', 'a', '--serial', '0=stdio', '--serial', '1=stdio'], /only one/],
       [['run', 'a', '--trace', 'everything'], /one of/], [['run', 'a', '--dump-memory', '0:1'], /needs --dump-state/], [['run', 'a', '--dump-state', 'f', '--dump-memory', '0'], /START:LEN/],
@@ -70,7 +70,7 @@ describe('command line', () => {
 });
 
 describe('ConsoleWatch', () => {
-  const sends = [{ level: 'l1' as const, text: Uint8Array.of(1), pattern: /\$ /m }, { level: 'l1' as const, text: Uint8Array.of(2), pattern: /\$ /m }];
+  const sends = [{ level: 'l1' as const, into: 'l1' as const, text: Uint8Array.of(1), pattern: /\$ /m }, { level: 'l1' as const, into: 'l1' as const, text: Uint8Array.of(2), pattern: /\$ /m }];
   const until = { level: 'l2' as const, pattern: /^ok$/m };
 
   it('types in order, each text after what came since the last, and then awaits the end', () => {

@@ -13,7 +13,7 @@ import { L2Consoles } from '../../src/observe/l2-consoles';
 
 const COM1 = 0x3f8;
 let seen: string[];
-let consoles: L2Consoles;
+let consoles: L2Consoles | undefined;
 
 /** What is kept in each VMCS. */
 const marks = new Map<number, number>();
@@ -55,6 +55,7 @@ describe('L2 consoles', () => {
     resetGuests();
     setUpRam(1 << 20, 0xc0000000);
     seen = [];
+    consoles?.detach();
     consoles = new L2Consoles((console, byte) => {
       seen[console.machine] = (seen[console.machine] ?? '') + String.fromCharCode(byte);
     });
@@ -105,7 +106,7 @@ describe('L2 consoles', () => {
   it('stops at unmapped memory and when detached', () => {
     outString(0x5000, 0x7fffff00, 2, 0x100, 3);
     expect(seen[1]).toBe('\0\0');
-    consoles.detach();
+    consoles?.detach();
     expect(ioObserver).toBeNull();
   });
 });

@@ -8,7 +8,7 @@ import { FK_VM_EXIT, PF_ADDRESS } from '../../src/cpu/fault';
 import { getFlags, setFlags } from '../../src/cpu/flags';
 import { physRead32, physRead8, physWrite32, physWrite64, physWrite8 } from '../../src/cpu/mmu/physical';
 import { platform } from '../../src/cpu/platform';
-import { addExitObserver, setIoObserver } from '../../src/observe/exit-log';
+import { addExitObserver, addIoObserver } from '../../src/observe/exit-log';
 import { V } from '../../src/vmx/vmcs';
 import * as F from '../../src/vmx/fields';
 import * as I from '../../src/vmx/intercepts';
@@ -39,10 +39,11 @@ function nextBoundary(): void {
   run(() => { registerRecord(); });
 }
 
+let removeIoObserver = (): void => undefined;
 let removeExitObserver = (): void => undefined;
 
 beforeEach(() => {
-  setIoObserver(null);
+  removeIoObserver();
   removeExitObserver();
 });
 
@@ -237,7 +238,7 @@ describe('I/O exits', () => {
 
   it('show the value of OUT to the observer', () => {
     const seen: unknown[] = [];
-    setIoObserver((...data) => { seen.push(data); });
+    removeIoObserver = addIoObserver((...data) => { seen.push(data); });
     launch([0x4002, PROC | (1 << 24)]);
     R[RAX] = 0x12345641;
     I.interceptIo(0x3f8, 1, false, false, false, false, registerRecord());

@@ -4,6 +4,9 @@ import { readMachineConfig } from '../../src/machine/config';
 import { LoadError } from '../../src/machine/loaders/load-error';
 import type { ImageSource, Outcome, SessionOutputs, SessionStats } from '../../src/machine/session';
 import type { GuestMachine } from '../../src/observe/guest-machines';
+import { enterTextMode } from '../../src/devices/vga/text-mode';
+import { Vga } from '../../src/devices/vga/vga';
+import { VideoMemory } from '../../src/devices/vga/video-memory';
 import { MachineHost } from '../../src/worker/machine-host';
 import type { HostedSession, HostServices } from '../../src/worker/machine-host';
 import { DownloadError } from '../../src/worker/problems';
@@ -24,7 +27,8 @@ class FakeSession implements HostedSession {
   waiting = false;
   busy = true;
   l2Instructions = 0;
-  readonly config = { l2Serial: 1 };
+  readonly config = { l2Serial: 1, l2Monitor: 2 };
+  vga: Vga | null = null;
   readonly machines: GuestMachine[] = [];
   readonly over = new Set<GuestMachine>();
   readonly guests = { all: () => this.machines, stopped: (machine: GuestMachine) => this.over.has(machine) };
@@ -59,6 +63,27 @@ class FakeSession implements HostedSession {
 
   sendSerial(port: number, bytes: ArrayLike<number>): void {
     this.typed.push(`${port}:${String.fromCharCode(...Array.from(bytes))}`);
+  }
+
+  guestVga(): Vga | null {
+    return null;
+  }
+
+  key(code: string, down: boolean): boolean {
+    this.typed.push(`${code} ${down ? 'down' : 'up'}`);
+    return true;
+  }
+
+  mouse(...movement: number[]): void {
+    this.typed.push(`mouse ${movement.join(' ')}`);
+  }
+
+  guestKey(code: string, down: boolean): string {
+    return down ? `sendkey ${code}\n` : '';
+  }
+
+  guestMouse(): string {
+    return 'mouse\n';
   }
 
   stats(): SessionStats {
@@ -363,5 +388,47 @@ describe('MachineHost', () => {
     world.pass(100);
     expect(world.of('failed')[0].problem.details).toContain('TypeError: broken');
     expect(world.wakeAt).toBeNull();
+  });
+
+  it('sends a screen while the page shows it, one picture at a time', async () => {
+    const world = new World();
+    await world.start();
+    const vga = new Vga(new VideoMemory(new Uint8Array(0x40000), new Uint8Array(64), () => undefined), () => 0);
+    enterTextMode(vga);
+    world.machine().vga = vga;
+    world.pass(50);
+    expect(world.of('frame')).toEqual([]);
+    world.host.watch(0, true, true);
+    expect(world.of('frame')).toHaveLength(1);
+    expect(world.of('frame')[0]).toMatchObject({ screen: 0, width: 720, height: 400, top: 0, text: { columns: 80, rows: 25, cursor: 0 } });
+    // The third row changes twice, the page takes one picture.
+    vga.memory.write(0x18000 + 2 * 80 * 2, 2, 0x1741);
+    world.pass(100);
+    expect(world.of('frame')).toHaveLength(1);
+    vga.memory.write(0x18000 + 2 * 80 * 2 + 2, 2, 0x1742);
+    world.host.shown(0);
+    world.pass(100);
+    expect(world.of('frame')).toHaveLength(2);
+    expect(world.of('frame')[1]).toMatchObject({ top: 32 });
+    expect(world.of('frame')[1].pixels.length).toBe(16 * 720);
+    world.host.shown(0);
+    world.host.watch(0, false, true);
+    vga.memory.write(0x18000, 2, 0x1743);
+    world.pass(100);
+    expect(world.of('frame')).toHaveLength(2);
+  });
+
+  it('takes keys and the mouse to the machine, and to a guest through its monitor', async () => {
+    const world = new World();
+    await world.start();
+    world.host.key(0, 'KeyA', true);
+    world.host.key(0, 'KeyA', false);
+    world.host.mouse(0, 1, -2, 0, 1);
+    world.host.key(1, 'KeyB', true);
+    world.host.key(1, 'KeyB', false);
+    world.pass(200);
+    const { typed } = world.machine();
+    expect(typed.slice(0, 3)).toEqual(['KeyA down', 'KeyA up', 'mouse 1 -2 0 1']);
+    expect(typed.slice(3).map((text) => text.replace('2:', '')).join('')).toBe('sendkey KeyB\n');
   });
 });

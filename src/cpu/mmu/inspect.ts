@@ -51,7 +51,13 @@ function readGuestEntry(lo: number, hi: number): boolean {
 
 /** Linear address of the running processor to host-physical (L1-physical) as a double; -1 if not mapped. */
 export function translateLinear(lo: number, hi: number): number {
-  if (R[CR0] >= 0) return guestToHostPhysical(lo, 0);
+  const guestPhysical = linearToGuestPhysical(lo, hi);
+  return guestPhysical < 0 ? -1 : guestToHostPhysical(guestPhysical | 0, Math.floor(guestPhysical / 0x100000000));
+}
+
+/** Linear address of the running processor to its guest-physical one as a double; -1 if its page tables map nothing. */
+export function linearToGuestPhysical(lo: number, hi: number): number {
+  if (R[CR0] >= 0) return physicalAddress(lo, 0);
   if (!R[LMA] && (R[CR4] & CR4_PAE) === 0) return translate32(lo);
   let level = 3, tableLo = R[CR3] & -4096, tableHi = R[CR3 + 1] & 0xfffff;
   if (!R[LMA]) {
@@ -64,7 +70,7 @@ export function translateLinear(lo: number, hi: number): number {
   for (; ; level--) {
     const offset = level === 3 ? (hi >>> 4) & 0xff8 : level === 2 ? ((hi << 5) | (lo >>> 27)) & 0xff8 : level === 1 ? (lo >>> 18) & 0xff8 : (lo >>> 9) & 0xff8;
     if (!readGuestEntry(tableLo | offset, tableHi) || (step[0] & 1) === 0) return -1;
-    if (level === 0 || (level < 3 && (step[0] & 0x80) !== 0)) return guestToHostPhysical(merge(step[0], lo, level), step[1] & 0xfffff);
+    if (level === 0 || (level < 3 && (step[0] & 0x80) !== 0)) return physicalAddress(merge(step[0], lo, level), step[1] & 0xfffff);
     tableLo = step[0] & -4096;
     tableHi = step[1] & 0xfffff;
   }
@@ -73,7 +79,7 @@ export function translateLinear(lo: number, hi: number): number {
 function translate32(lo: number): number {
   if (!readGuestEntry((R[CR3] & -4096) | ((lo >>> 20) & 0xffc), 0) || (step[0] & 1) === 0) return -1;
   const directory = step[0];
-  if (directory & 0x80 && R[CR4] & CR4_PSE) return guestToHostPhysical((directory & -0x400000) | (lo & 0x3fffff), (directory >>> 13) & 0xff);
+  if (directory & 0x80 && R[CR4] & CR4_PSE) return physicalAddress((directory & -0x400000) | (lo & 0x3fffff), (directory >>> 13) & 0xff);
   if (!readGuestEntry((directory & -4096) | ((lo >>> 10) & 0xffc), 0) || (step[0] & 1) === 0) return -1;
-  return guestToHostPhysical((step[0] & -4096) | (lo & 0xfff), 0);
+  return physicalAddress((step[0] & -4096) | (lo & 0xfff), 0);
 }

@@ -23,7 +23,7 @@ const UNKNOWN = -1;
 export class Screen {
   private readonly vga: Vga;
   private mode: Mode = { kind: 'blank', width: 0, height: 0 };
-  private words = new Int32Array(0);
+  private words: Int32Array<ArrayBuffer> = new Int32Array(0);
   private cells = new Uint16Array(0);
   private shown = new Int32Array(0);
   private version = -1;
@@ -44,7 +44,7 @@ export class Screen {
   }
 
   /** The picture, row by row: words 0xAABBGGRR. */
-  get pixels(): Int32Array {
+  get pixels(): Int32Array<ArrayBuffer> {
     return this.words;
   }
 

@@ -5,6 +5,7 @@ import type { ReactNode } from 'react';
 import type { MachineClient, MachineSnapshot } from '../machine-client';
 import { Inspector } from '../inspector/inspector';
 import { Log } from '../log';
+import { ScreenView } from '../screen-view';
 import { SerialView } from '../serial-view';
 import { guestConsole, portConsole } from '../../worker/protocol';
 import type { GuestMachineReport } from '../../worker/protocol';
@@ -61,6 +62,10 @@ export const MACHINE_VIEWS: readonly MachineView[] = [
       />
     ),
   },
+  {
+    id: 'vga', label: 'VGA', title: 'The machine’s screen',
+    render: (props) => <ScreenView {...props} screen={0} title="L1 VGA screen" empty="This machine has no display adapter. A configuration asks for one with vga = &quot;stdvga&quot;." />,
+  },
 ];
 
 export const GUEST_VIEWS: readonly GuestView[] = [
@@ -70,6 +75,15 @@ export const GUEST_VIEWS: readonly GuestView[] = [
       <SerialView
         {...props} name={guestConsole(guest?.number ?? 1)} title={guest === null || guest.number === 1 ? 'L2 serial' : `L${guest.level} serial of machine ${guest.number}`}
         empty="Empty until L1 starts a guest. What that guest writes to its serial port is caught here, without help from L1."
+      />
+    ),
+  },
+  {
+    id: 'vga', label: 'VGA', title: 'The screen of this guest, as L0 sees it',
+    render: ({ guest, ...props }) => (
+      <ScreenView
+        {...props} screen={guest?.number ?? 1} title={guest === null || guest.number === 1 ? 'L2 VGA screen' : `L${guest.level} VGA screen of machine ${guest.number}`}
+        empty="Empty until this guest uses a VGA. What it writes to the screen is caught here, without help from L1."
       />
     ),
   },
