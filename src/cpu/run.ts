@@ -8,15 +8,14 @@ import {
   R, ACCESS_USER, ACTIVITY, BUD, CPL, CURP, DEBUGCTL, DEFERRED_DB, EFLAGS, F_AC, F_IF, F_RF, F_TF, FAULT_KIND, FAULT_VECTOR, IPB, NMI_BLOCKED, PENDING_DB,
   RIP, CODE64, SIGNALS, SIG_ATTENTION, SIG_INIT, SIG_INTR, SIG_NMI, SIG_SIPI, SIPI_VECTOR, VMX_MODE, VMX_NON_ROOT, VMX_OFF, X_DB, X_NMI,
 } from './state';
-import { C, INFO } from './record';
+import { INFO } from './record';
 import { FAULT, FK_DONE, FK_EXCEPTION, FK_VM_EXIT } from './fault';
 import { hasInstructionBreakpoints, instructionBreakpoint } from './breakpoints';
 import { beginSlice, clockNow, extendSlice, skipIdle } from './clock';
 import { buildInterpreter } from './engine/interpreter';
 import type { Interpret } from './engine/interpreter';
 import { blockBytes, initBlocks, lookup, setStepping } from './engine/blocks';
-import { KIND_REGION } from './engine/kinds';
-import { compileRegion, IN_REGION } from './engine/regions';
+import { sample, sampleLength } from './engine/tiering';
 import { train } from './engine/training';
 import { deliverEvent, handleFault, DB_SINGLE_STEP, DB_TASK_SWITCH, EVENT_EXCEPTION, EVENT_EXTERNAL, EVENT_NMI } from './interrupts';
 import { mem8 } from './mmu/memory';
@@ -120,7 +119,6 @@ function takeEvent(): boolean {
 function recover(): void {
   const p = R[CURP];
   const kind = R[FAULT_KIND];
-  R[IN_REGION] = 0;
   // Data breakpoints that an instruction met before it failed are not traps of anything. (A #DB raised by it brings its own condition.)
   if (kind !== FK_DONE && !(kind === FK_EXCEPTION && R[FAULT_VECTOR] === X_DB)) R[PENDING_DB] = R[DEFERRED_DB];
   // The fault may have come out of an implicit supervisor access, at CPL 3 or while EFLAGS.AC selects another bank than those use.
@@ -141,11 +139,6 @@ function recover(): void {
   else if (kind === FK_VM_EXIT) performPendingExit();
 }
 
-/** Cycles between two looks at which block is executing. */
-const SAMPLE_CYCLES = 12_000;
-/** A window of samples, and how many of them a block needs to be worth compiling. */
-const WINDOW_SAMPLES = 4096, HOT_SAMPLES = 40;
-let samples = 0;
 let secondTier = false;
 
 /** Chooses the engine: the interpreter alone, or with compiled regions for hot code. Guests cannot tell. */
@@ -153,25 +146,12 @@ export function useSecondTier(on: boolean): void {
   secondTier = on;
 }
 
-/** Notes that the block P was about to run; compiles it when it was met often lately. */
-function sample(P: number): void {
-  samples++;
-  const window = (samples / WINDOW_SAMPLES) | 0;
-  const word = C[P - 7];
-  const count = word >> 8 === window ? Math.min(255,(word & 255) + 1) : 1;
-  C[P - 7] = (window << 8) | count;
-  if (count >= HOT_SAMPLES && (C[P] & 1023) !== KIND_REGION) {
-    C[P - 7] = (window + 1) << 8;
-    compileRegion(P);
-  }
-}
-
 /** Executes `cycles` cycles from a block boundary, or less if a signal or a fault needs the run loop. */
 function execute(cycles: number): void {
   setStepping(false);
   let left = cycles;
   try {
-    const first = secondTier ? Math.min(left, SAMPLE_CYCLES) : left;
+    const first = secondTier ? Math.min(left, sampleLength()) : left;
     beginSlice(first);
     left -= first;
     let P = lookup();
@@ -179,11 +159,11 @@ function execute(cycles: number): void {
       interpret(P);
       // RIP is exact again; the last slow path may have left its record there.
       R[CURP] = 0;
-      const more = Math.min(left, SAMPLE_CYCLES + ((samples * 7) & 1023));
+      const more = Math.min(left, sampleLength());
       if (left <= 0 || !extendSlice(more)) break;
       left -= more;
       P = lookup();
-      sample(P);
+      if (sample(P)) P = lookup();
     }
     finishSlice();
   } catch (thrown) {

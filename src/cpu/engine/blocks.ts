@@ -7,14 +7,14 @@
  *
  * Words before a block's first record P:
  *   C[P-1] instructions   C[P-2] mode | BLOCK_* flags   C[P-3] host offset of the first byte
- *   C[P-4] next block of the page   C[P-5] end of the records   C[P-6] bytes of code   C[P-7] samples (run.ts)
+ *   C[P-4] next block of the page   C[P-5] end of the records   C[P-6] bytes of code   C[P-7] samples (tiering.ts)
  */
 import { R, RU, RIP, IPB, CURP, CTX, MODE, CODE64, CS, SEG_BASE, SEG_LIMIT, ENGINE_STATE } from '../state';
 import { C, CODE_WORDS, INFO, MODE_STEP } from '../record';
 import { abandon, FK_RETRY, raiseGp } from '../fault';
 import { protectCodePage } from '../mmu/tlb';
 import { translateFetch } from '../mmu/slow';
-import { dropRegionsOf, forgetRegions, leaveDroppedRegion } from './regions';
+import { dropRegionsOf, forgetRegions } from './regions';
 import { decodeBlock, decodeCrossing } from './translate';
 
 export const BLOCK_HEADER = 7;
@@ -181,7 +181,6 @@ export function invalidateCode(hostOffset: number, bytes: number): void {
   for (let page = (hostOffset >>> 12) + 1; page <= last >>> 12; page++) {
     if (PAGE_HAS_CODE[page] !== 0) invalidatePage(page, 0, page === last >>> 12 ? last & 4095 : 4095);
   }
-  leaveDroppedRegion();
 }
 
 function invalidatePage(page: number, from: number, to: number): void {

@@ -15,10 +15,10 @@ import { multiplySigned64, PRODUCT } from '../integer/wide';
 import { lookup } from './blocks';
 import { GENERIC_HANDLERS } from './handlers';
 import { HOT_KINDS } from './hot-kinds';
-import { KINDS, kindId } from './kinds';
+import { KIND_REGION, KINDS, kindId } from './kinds';
 import { link } from './link';
-import { initRegions, REGION_CASES, REGION_FUNCTIONS } from './regions';
-import { RECORD_OPERANDS } from './semantics/vocabulary';
+import { ENTRY_WORDS, initRegions, REGION_CASES, REGION_FUNCTIONS } from './regions';
+import { forInterpreter, RECORD_OPERANDS } from './semantics/vocabulary';
 
 const TEMPORARIES = 'let a=0,h=0,p=0,i=0,t=0,u=0,v=0,w=0,xl=0,xh=0,yl=0,yh=0,zl=0,zh=0;';
 
@@ -29,7 +29,7 @@ export type Interpret = (t: number) => void;
 function environment(): Record<string, unknown> {
   return {
     R, R8, R16, C, INFO, T, dv: memView, B8: mem8, SCRATCH, slowRead, slowWrite8, slowWrite16, slowWrite32, slowWrite64, slowRmw, commitRmw,
-    getCf, getOf, getPf, getSf, setCarryOverflow, raiseGp, multiplySigned64, PRODUCT, lookup, link, GENERIC_HANDLERS, REGION_FUNCTIONS, REGION_CASES,
+    getCf, getOf, getPf, getSf, setCarryOverflow, raiseGp, multiplySigned64, PRODUCT, lookup, link, GENERIC_HANDLERS, REGION_FUNCTIONS, REGION_CASES, ENTRY_WORDS,
   };
 }
 
@@ -43,7 +43,7 @@ function compile(source: string, name: string, extra: Record<string, unknown> = 
 function compileKind(id: number): (P: number, W: number) => number {
   const kind = KINDS[id];
   const tail = kind.ends ? 'return t;' : `return P+${kind.words}|0;`;
-  return compile(`return function(P,W){${TEMPORARIES}${kind.body(RECORD_OPERANDS)}${tail}}`, kind.name) as (P: number, W: number) => number;
+  return compile(`return function(P,W){${TEMPORARIES}${forInterpreter(kind.body(RECORD_OPERANDS))}${tail}}`, kind.name) as (P: number, W: number) => number;
 }
 
 /** Ids from here on are kinds that end a block, so that the switch's default can tell them by one comparison. */
@@ -57,7 +57,7 @@ export function interpreterSource(counts = false): string {
   const cases = HOT_KINDS.map((name) => {
     const kind = KINDS[kindId(name)];
     const tail = kind.ends ? 'continue enter;' : `P=P+${kind.words}|0;continue;`;
-    return `case ${kindId(name)}:{${kind.body(RECORD_OPERANDS)}${tail}}`;
+    return `case ${kindId(name)}:{${forInterpreter(kind.body(RECORD_OPERANDS))}${tail}}`;
   });
   return `return function interpret(t0){${TEMPORARIES}let P=0,W=0,n=0;t=t0|0;
 enter:for(;;){n=R[${BUD}]-C[t-1|0]|0;
@@ -71,6 +71,6 @@ default:W=W|0;if(ENDS[W&1023]!==0){t=TABLE[W&1023](P,W)|0;continue enter;}P=TABL
 /** Assembles the interpreter for the present memory buffer. With `counts` (1024 words), it also counts executions by kind: slow, for choosing HOT_KINDS. */
 export function buildInterpreter(counts?: Float64Array): Interpret {
   initRegions(compile);
-  const table = KINDS.map((_, id) => compileKind(id));
+  const table = KINDS.map((_, id) => (id === KIND_REGION ? null : compileKind(id)));
   return compile(interpreterSource(counts !== undefined), 'interpreter', { TABLE: table, ENDS: ends, COUNTS: counts }) as Interpret;
 }

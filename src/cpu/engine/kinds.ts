@@ -6,21 +6,26 @@ import { MOVE_KINDS } from './semantics/move';
 import { SHIFT_KINDS } from './semantics/shift';
 import { GENERIC_WORDS } from '../record';
 import { AMASK, BUD, CURP, ENGINE_STATE, IPB, RIP } from '../state';
+import { INSIDE, LOOKUP, OUTSIDE } from './semantics/vocabulary';
 import type { RecordKind } from './semantics/vocabulary';
+
+export const KIND_GENERIC = 1, KIND_GENERIC_END = 2, KIND_REGION = 3;
+/** State word: 1 if some region was dropped since the running one was entered. */
+export const REGION_KILLED = ENGINE_STATE + 3;
 
 /** Leaves the block before the instruction at P, which then has not been executed: the block died, see blocks.ts. */
 const LEAVE: RecordKind = {
   name: 'leave-block',
   words: 1,
   ends: true,
-  body: () => `u=INFO[P|0];R[${BUD}]=R[${BUD}]+(u>>>12)|0;R[${RIP}]=R[${IPB}]+(u&4095)|0;R[${RIP + 1}]=R[${IPB + 1}];t=lookup()|0;`,
+  body: () => `u=INFO[P|0];R[${BUD}]=R[${BUD}]+(u>>>12)|0;R[${RIP}]=R[${IPB}]+(u&4095)|0;R[${RIP + 1}]=R[${IPB + 1}];${LOOKUP}`,
 };
 
 /** A handler function over a generic record. */
 const GENERIC: RecordKind = {
   name: 'generic',
   words: GENERIC_WORDS,
-  body: (o) => `R[${CURP}]=P;${o.handler}(P);`,
+  body: (o) => `${OUTSIDE}R[${CURP}]=P;${o.handler}(P);${INSIDE}`,
 };
 
 /** The same for an instruction that ends its block: RIP is the next instruction's while it runs. */
@@ -28,16 +33,20 @@ const GENERIC_END: RecordKind = {
   name: 'generic-end',
   words: GENERIC_WORDS,
   ends: true,
-  body: (o) => `R[${CURP}]=P;u=(INFO[P|0]&4095)+(W>>>10&15)|0;a=R[${IPB}]+u|0;R[${RIP}]=a;R[${RIP + 1}]=R[${IPB + 1}]+(((a>>>0)<(u>>>0))|0)&R[${AMASK}];`
-    + `${o.handler}(P);t=lookup()|0;${o.arrive}`,
+  body: (o) => `${OUTSIDE}R[${CURP}]=P;u=(INFO[P|0]&4095)+(W>>>10&15)|0;a=R[${IPB}]+u|0;R[${RIP}]=a;R[${RIP + 1}]=R[${IPB + 1}]+(((a>>>0)<(u>>>0))|0)&R[${AMASK}];`
+    + `${o.handler}(P);${INSIDE}${o.landed}`,
 };
 
-/** Enters a compiled region (regions.ts): the entry's number stands above the kind. A region that ran out of budget returns 0 with RIP set. */
+/**
+ * Enters a compiled region (regions.ts): the entry's number stands above the kind. The region returns the next block; 0 when the budget is used up (RIP
+ * is set); or, negated, the record at which the interpreter has to go on: the region met something that it leaves to the interpreter.
+ */
 const REGION: RecordKind = {
   name: 'region',
   words: 1,
   ends: true,
-  body: () => `u=W>>>10;R[${ENGINE_STATE + 2}]=1;R[${ENGINE_STATE + 3}]=0;t=REGION_FUNCTIONS[u](REGION_CASES[u])|0;R[${ENGINE_STATE + 2}]=0;if(t===0)return;`,
+  body: () => `u=W>>>10;R[${REGION_KILLED}]=0;t=REGION_FUNCTIONS[u](REGION_CASES[u])|0;if(t<=0){if(t===0)return;P=-t|0;W=C[P];`
+    + `if((W&1023)!==${KIND_REGION})continue;W=ENTRY_WORDS[W>>>10];if(ENDS[W&1023]===0){P=TABLE[W&1023](P,W)|0;continue;}t=TABLE[W&1023](P,W)|0;}`,
 };
 
 const ALL_KINDS: readonly RecordKind[] = [LEAVE, GENERIC, GENERIC_END, REGION, ...ALU_KINDS, ...MOVE_KINDS, ...SHIFT_KINDS, ...CONTROL_KINDS];
@@ -48,7 +57,6 @@ export const KINDS: readonly RecordKind[] = [
   ...ALL_KINDS.slice(4).filter((kind) => HOT_KINDS.includes(kind.name)),
   ...ALL_KINDS.slice(4).filter((kind) => !HOT_KINDS.includes(kind.name)),
 ];
-export const KIND_GENERIC = 1, KIND_GENERIC_END = 2, KIND_REGION = 3;
 
 if (KINDS.length > 1024) throw new Error(`${KINDS.length} record kinds do not fit in 10 bits`);
 

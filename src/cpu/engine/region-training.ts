@@ -1,99 +1,130 @@
 /**
- * Training of compiled regions. V8 compiles only the paths it has seen, so a region whose rarer blocks had not run yet when it was
- * optimised would be thrown back to slow code at the first visit of each. Every block of a new region therefore runs a few times on made-up
- * registers, with memory that leads to one scratch page and with all outside effects (slow paths, handlers, links) switched off.
+ * Training of compiled regions. V8 compiles only the paths it has seen, so a region whose rarer paths had not run yet when it was
+ * optimised would be thrown back to slow code at the first visit of each. Every entry of a new region therefore runs a few times on made-up
+ * registers, with memory that leads to one scratch page and with all outside effects (handlers, links) switched off. Afterwards the function is
+ * called empty until V8 finds it hot: it is optimised in the background while the interpreter goes on.
  */
-import { BUD, ENGINE_STATE, FRH, FRL, FSH, FSL, FT, FX, R, STATE_BYTES, TLBB } from '../state';
+import { BUD, ENGINE_STATE, FRH, FRL, FSH, FSL, FT, FX, IPB, R, RSP, STATE_BYTES, TLBB } from '../state';
 import type { Handler } from '../record';
-import { FAULT } from '../fault';
-import { mem8, TRAINING_PAGE } from '../mmu/memory';
-import { commitRmw, slowRead, slowRmw, slowWrite16, slowWrite32, slowWrite64, slowWrite8 } from '../mmu/slow';
+import { mem8, memView, TRAINING_PAGE } from '../mmu/memory';
 import { T, TRAINING_BANK } from '../mmu/tlb';
-import { lookup } from './blocks';
-import { link } from './link';
+import { LEAVE_RECORD, MISSED } from './region-text';
 
 /** State word: 1 while a region is being trained. */
 const TRAINING = ENGINE_STATE + 4;
-const ROUNDS = 10;
+/** State word: the last exit's x. */
+const EXIT = ENGINE_STATE + 5;
+/** Starts per entry. */
+const ROUNDS = 12;
+/** TLB misses repaired per start at most. */
+const MAX_MISSES = 24;
+/** Instructions that a start may execute. */
+const BUDGET = 400;
 const BANK_WORDS = 4096;
 
-/** Makes the page of a linear address lead to the training page. */
-function mapTrainingPage(lo: number, hi: number): number {
-  const i = ((lo >>> 10) & 4092) | TRAINING_BANK, tag = lo & -4096;
-  T[i] = T[i + 3] = tag;
-  T[i + 1] = hi;
-  T[i + 2] = TRAINING_PAGE - tag;
-  return TRAINING_PAGE + (lo & 4095);
+/** By number of a block within the region: 1 if the marked text ran it. */
+export const SEEN = new Uint8Array(256);
+
+/** True while a region runs for training. */
+export function isTraining(): boolean {
+  return R[TRAINING] !== 0;
 }
 
-/** What a region calls outside itself, in forms that do nothing during training. */
-export const TRAINABLE = {
-  slowRead: (lo: number, hi: number, size: number, p: number): number => (R[TRAINING] !== 0 ? mapTrainingPage(lo, hi) : slowRead(lo, hi, size, p)),
-  slowRmw: (lo: number, hi: number, size: number, p: number): number => (R[TRAINING] !== 0 ? mapTrainingPage(lo, hi) : slowRmw(lo, hi, size, p)),
-  commitRmw: (): void => {
-    if (R[TRAINING] === 0) commitRmw();
-  },
-  slowWrite8: (lo: number, hi: number, value: number, p: number): void => {
-    if (R[TRAINING] !== 0) mapTrainingPage(lo, hi);
-    else slowWrite8(lo, hi, value, p);
-  },
-  slowWrite16: (lo: number, hi: number, value: number, p: number): void => {
-    if (R[TRAINING] !== 0) mapTrainingPage(lo, hi);
-    else slowWrite16(lo, hi, value, p);
-  },
-  slowWrite32: (lo: number, hi: number, value: number, p: number): void => {
-    if (R[TRAINING] !== 0) mapTrainingPage(lo, hi);
-    else slowWrite32(lo, hi, value, p);
-  },
-  slowWrite64: (lo: number, hi: number, valueLo: number, valueHi: number, p: number): void => {
-    if (R[TRAINING] !== 0) mapTrainingPage(lo, hi);
-    else slowWrite64(lo, hi, valueLo, valueHi, p);
-  },
-  lookup: (): number => (R[TRAINING] !== 0 ? 0 : lookup()),
-  link: (P: number, which: number): number => (R[TRAINING] !== 0 ? 0 : link(P, which)),
-};
+/** Notes how a training run ended. */
+export function noteTrainingExit(x: number): number {
+  R[EXIT] = x;
+  return 0;
+}
 
-/** A handler that does nothing during training. */
-export function trainableHandler(handler: Handler): Handler {
-  return (p) => {
+const trainable: Handler[] = [];
+
+/** Handler `number` in a form that does nothing during training. */
+export function trainableHandler(number: number, handler: Handler): Handler {
+  return trainable[number] ??= (p) => {
     if (R[TRAINING] === 0) handler(p);
   };
 }
 
-const VALUES = [0, 1, -1, 7, 0x7fffffff, -0x80000000, 0x1000, -0x1000];
+/** Makes the page of the access that missed lead to the training page. False if the access crosses pages or was no access. */
+function mapMissedPage(): boolean {
+  const lo = R[MISSED], hi = R[MISSED + 1], i = ((lo >>> 10) & 4092) | TRAINING_BANK, tag = lo & -4096;
+  if (T[i] === tag && T[i + 1] === hi) return false;
+  T[i] = T[i + 3] = tag;
+  T[i + 1] = hi;
+  T[i + 2] = TRAINING_PAGE - tag;
+  return true;
+}
 
-function fillState(round: number, block: number): void {
+const VALUES = [0, 1, -1, 7, 0x7fffffff, -0x80000000, 0x1000, -0x1000, 0x20, 0x61, 2, 0x100];
+
+let seed = 1;
+
+function pick(): number {
+  seed = (Math.imul(seed, 1664525) + 1013904223) | 0;
+  return VALUES[(seed >>> 8) % VALUES.length];
+}
+
+function fillState(round: number): void {
+  const same = pick();
   for (let n = 0; n < 16; n++) {
-    R[2 * n] = VALUES[(round * 3 + n * (round & 1) + block) & 7] + (round >> 2);
-    R[2 * n + 1] = round % 3 === 0 ? R[2 * n] >> 31 : VALUES[(round + n) & 3];
+    // Equal registers, small ones, wild ones.
+    R[2 * n] = round % 4 === 0 ? same : pick();
+    R[2 * n + 1] = round % 3 === 0 ? R[2 * n] >> 31 : round % 3 === 1 ? 0 : pick();
   }
+  // Some returns lead into the page.
+  R[IPB] = R[IPB + 1] = 0;
+  R[RSP] = 0x7000 + (round & 7) * 8;
+  R[RSP + 1] = 0;
   R[FT] = (round % 7) | ((round & 3) << 8);
   R[FX] = (round * 0x155) & 0x8d5;
-  R[FRL] = VALUES[round & 7];
-  R[FRH] = round & 2 ? R[FRL] : VALUES[(round + 1) & 7];
-  R[FSL] = VALUES[(round * 3) & 7];
+  R[FRL] = pick();
+  R[FRH] = round & 2 ? R[FRL] : pick();
+  R[FSL] = pick();
   R[FSH] = round & 4 ? R[FRH] : R[FSL];
 }
 
-/** Runs each case of a region, whose blocks have the given lengths, a few times. Leaves no trace in the machine. */
-export function trainRegion(region: (entry: number) => number, lengths: readonly number[]): void {
+function fillPage(round: number): void {
+  const same = pick();
+  for (let at = 0; at < 4096 + 64; at += 4) memView.setInt32(TRAINING_PAGE + at, round % 3 === 0 ? same : round % 3 === 1 && at & 4 ? 0 : pick(), true);
+}
+
+/** Bytes of code V8 wants to have seen executed, per byte of a function's own code, before it optimises the function: with room to spare. */
+const INTERRUPT_BUDGET = 132_000, SIZE_PER_TICK = 150, TICKS = 3, CODE_PER_CHARACTER = 1.7;
+
+/** Calls the function empty until V8 must have found it hot. Each call counts as if the whole function had run. */
+function heat(region: (entry: number) => number, characters: number): void {
+  const size = characters * CODE_PER_CHARACTER;
+  const calls = Math.min(20_000, (2 * INTERRUPT_BUDGET * (TICKS + size / SIZE_PER_TICK)) / size + 50);
+  for (let n = 0; n < calls; n++) region(-1);
+}
+
+/**
+ * Runs each case of a region a few times and leaves no trace in the machine. `keys` has a number for each case from which its starts are made up: the same
+ * block takes the same paths in every version of a region. `characters` is the length of its text; with `optimise`, V8 is then made to optimise it.
+ */
+export function trainRegion(region: (entry: number) => number, characters: number, keys: readonly number[], optimise: boolean): void {
   const saved = R.slice(0, STATE_BYTES / 4);
   R[TRAINING] = 1;
   R[TLBB] = TRAINING_BANK;
+  T.fill(1, TRAINING_BANK, TRAINING_BANK + BANK_WORDS);
   for (let round = 0; round < ROUNDS; round++) {
-    mem8.fill(round % 3 === 0 ? 0 : round * 37, TRAINING_PAGE, TRAINING_PAGE + 4096 + 64);
-    if (round % 4 === 0) T.fill(1, TRAINING_BANK, TRAINING_BANK + BANK_WORDS);
-    for (let block = 0; block < lengths.length; block++) {
-      fillState(round, block);
-      // Just enough for this block: the region returns at the next one.
-      R[BUD] = lengths[block];
-      try {
-        region(block);
-      } catch (thrown) {
-        if (thrown !== FAULT) throw thrown;
+    for (let entry = 0; entry < keys.length; entry++) {
+      seed = Math.imul(keys[entry] + 1, 0x9e3779b1) ^ Math.imul(round + 1, 0x85ebca6b);
+      fillPage(round);
+      fillState(round);
+      R[BUD] = BUDGET;
+      const start = R.slice(0, FX + 1);
+      for (let misses = 0; misses < MAX_MISSES; misses++) {
+        R[EXIT] = -1;
+        region(entry);
+        if ((R[EXIT] & 3) !== LEAVE_RECORD || !mapMissedPage()) break;
+        R.set(start);
       }
     }
   }
+  if (optimise) heat(region, characters);
   T.fill(1, TRAINING_BANK, TRAINING_BANK + BANK_WORDS);
+  // Nothing of the machine's is in the training page.
+  mem8.fill(0, TRAINING_PAGE, TRAINING_PAGE + 4096 + 64);
   R.set(saved);
 }

@@ -19,7 +19,7 @@ import { handlerNumber } from './handlers';
 import { HOT_KINDS } from './hot-kinds';
 import type { Interpret } from './interpreter';
 import { KINDS, kindId } from './kinds';
-import { REGION_FUNCTIONS } from './regions';
+import { ENTRY_WORDS, REGION_FUNCTIONS } from './regions';
 import { JUMP_WORDS } from './semantics/control';
 
 /** Guest RAM that training scribbles on and clears again. */
@@ -35,6 +35,9 @@ const STOP = SCRATCH_RECORDS + 256;
 
 /** Handlers that change nothing that matters, for generic records: several, so that V8 does not bet on one. */
 const HARMLESS = ['clc', 'stc', 'cmc', 'cld', 'lahf', 'sahf', 'cwde', 'cdq'].map((key) => handlerNumber(key));
+
+/** High word of an address that is not canonical. */
+const NON_CANONICAL = 0x10000;
 
 const VALUES = [0, 1, -1, 0x7fffffff, -0x80000000, 5, 0x1234, -77, 0x80, 0xff00];
 
@@ -76,7 +79,8 @@ function trainKind(id: number, round: number): void {
   // Destination rAX, source rCX (or both alike), base rBX pointing into the data area.
   const d = 0, s = round % 3 === 1 ? 0 : 2, b = 6;
   const immediate = /^(shl|shr|sar|rol|ror)/.test(kind.name) ? shiftCount(kind.name, round) : round % 5 === 0 ? -1 : round & 15;
-  R[b] = DATA + 0x1000 * (1 + (round & 7)) + (round % 9 === 0 ? 4093 : 8 * round);
+  const displacement = /m[ri]/.test(kind.name) ? 8 : 0;
+  R[b] = DATA + 0x1000 * (1 + (round & 7)) + (round % 9 === 0 ? 4093 - displacement : (56 * round + 8 * id) & 0xff8);
   R[b + 1] = 0;
   if (round % 4 === 1) {
     // The same page at a linear address whose sum with its addend leaves 32 bits.
@@ -92,15 +96,22 @@ function trainKind(id: number, round: number): void {
     R[2] = near(R[d], round + 2);
     R[3] = round % 4 === 0 ? R[d + 1] : R[2] >> 31;
   }
+  if (displacement !== 0 && round % 3 === 0) {
+    // Memory equal to what it is compared with.
+    const at = (R[b] & 0x7fffffff) + displacement, isRegister = /mr/.test(kind.name);
+    memView.setInt32(at, isRegister ? R[s] : immediate, true);
+    memView.setInt32(at + 4, isRegister ? R[s + 1] : immediate >> 31, true);
+  }
   if (/^(call|jmp)64r$/.test(kind.name)) {
     R[s] = TARGET;
-    R[s + 1] = 0;
+    R[s + 1] = round % 10 === 0 ? NON_CANONICAL : 0;
   }
+  if (kind.name.startsWith('ret64') && round % 10 === 0) memView.setInt32((R[RSP] & 0x7fffffff) + 4, NON_CANONICAL, true);
   const at = SCRATCH_RECORDS;
   C[at - 1] = 1;
   C[at] = id | (d << 10) | (s << 17) | (b << 24);
-  for (let word = 1; word < kind.words; word++) C[at + word] = word === 2 && kind.name.startsWith('easeg') ? SEG_BASE + 8 : word === 1 && /m[ri]/.test(kind.name) ? 8 : immediate;
-  if (kind.name === 'region') C[at] = id | ((round & 3) << 10);
+  for (let word = 1; word < kind.words; word++) C[at + word] = word === 2 && kind.name.startsWith('easeg') ? SEG_BASE + 8 : word === 1 && displacement !== 0 ? displacement : immediate;
+  if (kind.name === 'region') C[at] = id | ((round % 5) << 10);
   else if (kind.name === 'generic' || kind.name === 'generic-end') {
     C[at + 5] = HARMLESS[round & 7];
     C[at] = id | (1 << 10);
@@ -134,12 +145,19 @@ export function train(interpret: Interpret): void {
   C[STOP - 2] = 0;
   INFO[STOP] = 1 << 12;
   // A few kinds outside the switch train its default case.
-  for (let n = 0; n < 4; n++) REGION_FUNCTIONS[n] = (): number => (n === 3 ? 0 : STOP);
+  // A region goes on with a block, at the end of the budget, at a record, or at its own first record.
+  const after = SCRATCH_RECORDS + 1;
+  // Functions of different making, lest V8 bet on one.
+  REGION_FUNCTIONS.push(() => STOP, () => 0, () => -after, () => -SCRATCH_RECORDS, () => 0 - SCRATCH_RECORDS);
+  for (let n = 0; n < REGION_FUNCTIONS.length; n++) ENTRY_WORDS[n] = kindId(n & 1 ? 'next' : 'mov64rr');
   const ids = [...HOT_KINDS, 'rol8ri', 'adc16rr', 'xor16mr', 'bswap64', 'jnp', 'jo', 'jp'].map(kindId);
   for (let round = 0; round < ROUNDS; round++) {
-    for (let at = AREA; at < DATA; at += 8) memView.setInt32(at, TARGET, true);
+    for (let at = AREA; at < DATA; at += 8) {
+      memView.setInt32(at, TARGET, true);
+      memView.setInt32(at + 4, 0, true);
+    }
     const value = near(round & 15, round >> 1);
-    for (let at = DATA; at < AREA + AREA_BYTES; at += 4) memView.setInt32(at, value, true);
+    for (let at = DATA; at < AREA + AREA_BYTES; at += 4) memView.setInt32(at, near(value, at >> 3), true);
     mem8[TARGET] = 0xf4;
     for (const id of ids) {
       if (round % 6 === 0) flushEverything();

@@ -33,13 +33,17 @@ export const TRAINING_BANK = EMPTY_BANK + BANK_WORDS;
 /** Data bank of explicit supervisor accesses while CR4.SMAP and EFLAGS.AC are set. */
 export const SMAP_BANK = TRAINING_BANK + BANK_WORDS;
 
+/** Generated code masks its indexes with this, so that V8 need not check them against the length of T. */
+export const TLB_MASK = (1 << 19) - 1;
+if (SMAP_BANK + BANK_WORDS > TLB_MASK) throw new Error('the TLB banks do not fit under the mask');
+
 /**
  * Entries of four words. Data: read tag (linear page, low word), linear page high word, host offset minus linear low word, write tag (equal to the read
  * tag if stores may go straight to RAM). Code: tag, high word, host offset of the page, unused. A tag of 1 matches nothing. A write tag with WATCHED
  * belongs to a clean page of video memory: its first store comes to slow.ts, which marks the page and takes WATCHED away. The translation stays
  * the one that was cached, so that nobody inside can tell whether someone draws.
  */
-export const T = new Int32Array(EMPTY_BANK + 3 * BANK_WORDS).fill(1);
+export const T = new Int32Array(TLB_MASK + 4).fill(1);
 
 /** See T. */
 export const WATCHED = 2;

@@ -6,9 +6,9 @@
  * A compare and the conditional jump after it make one record: the jump's words follow the compare's operands.
  */
 import { FK_LOGIC, FK_SUB } from '../../flags';
-import { AMASK, CURP, IPB, RCX, RIP, RSP } from '../../state';
+import { AMASK, CURP, IPB, RCX, RSP } from '../../state';
 import { compareCondition, conditionText, CONDITION_SUFFIXES, logicCondition } from './conditions';
-import { address, below, flagsFromOperand, flagsFromResult, load, readReg, store } from './vocabulary';
+import { address, below, flagsFromOperand, flagsFromResult, load, rarely, readReg, store } from './vocabulary';
 import type { Operands, RecordKind, Size } from './vocabulary';
 
 /** Words of a jump after its first word. */
@@ -61,12 +61,12 @@ function transfers(size: 32 | 64): RecordKind[] {
   const bytes = size / 8;
   const push = `a=R[${RSP}]-${bytes}|0;h=(R[${RSP + 1}]-((R[${RSP}]>>>0<${bytes})|0))&R[${AMASK}];${store(size, 'yl', 'yh')}R[${RSP}]=a;R[${RSP + 1}]=h;`;
   const high = size === 64 ? 'yh' : '0';
-  const indirect = (o: Operands): string => `R[${RIP}]=zl;R[${RIP + 1}]=${size === 64 ? 'zh' : '0'};t=lookup()|0;${o.arrive}`;
+  const indirect = (o: Operands): string => o.arrive('zl', size === 64 ? 'zh' : '0');
   // A non-canonical target is refused by the instruction itself, before it changes anything.
-  const refuse = (v: string): string => (size === 64 ? `if((${v}h>>15)+1>>>0>1){R[${CURP}]=P;raiseGp(0);}` : '');
+  const refuse = (v: string): string => (size === 64 ? `if((${v}h>>15)+1>>>0>1)${rarely(`R[${CURP}]=P;raiseGp(0);`)}` : '');
   const pop = `a=R[${RSP}];h=R[${RSP + 1}]&R[${AMASK}];${load(size, 'y')}`;
   const ret = (o: Operands, extra: string): string => `${pop}${refuse('y')}t=a+${extra}|0;R[${RSP + 1}]=(h+((t>>>0<a>>>0)|0))&R[${AMASK}];R[${RSP}]=t;`
-    + `R[${RIP}]=yl;R[${RIP + 1}]=${high};t=lookup()|0;${o.arrive}`;
+    + o.arrive('yl', high);
   return [
     { name: `call${size}`, words: 1 + JUMP_WORDS, ends: true, body: (o) => RETURN_ADDRESS(o) + push + o.follow(0, 1) },
     {

@@ -137,9 +137,9 @@ const ADDRESS_KINDS: readonly RecordKind[] = [
   { name: 'easegd', words: 3, body: (o) => `${address(o)}i=${o.k(2)};t=R[i];a=a+t|0;R[${EAT}]=a;R[${EAT + 1}]=h+R[i+1|0]+${below('a', 't')}|0;` },
   // 32-bit addresses in 64-bit code: truncated.
   { name: 'ea32', words: 2, body: (o) => `i=${o.d};a=R[${o.b}]+(R[i]<<${o.s})+${o.k(1)}|0;R[${EAT}]=a;R[${EAT + 1}]=0;` },
-  { name: 'lea64', words: 2, body: (o) => `t=${o.k(1)};i=${o.b};a=R[i]+t|0;h=R[i+1|0]+(t>>31)+${below('a', 't')}|0;i=${o.d};R[i]=a;R[i+1|0]=h;` },
-  { name: 'lea32', words: 2, body: (o) => `a=R[${o.b}]+${o.k(1)}|0;i=${o.d};R[i]=a;R[i+1|0]=0;` },
-  { name: 'lea16', words: 2, body: (o) => `R16[${o.d}<<1]=R[${o.b}]+${o.k(1)};` },
+  { name: 'lea64', words: 2, body: (o) => `${address(o)}i=${o.d};R[i]=a;R[i+1|0]=h;` },
+  { name: 'lea32', words: 2, body: (o) => `${o.addressLow}i=${o.d};R[i]=a;R[i+1|0]=0;` },
+  { name: 'lea16', words: 2, body: (o) => `${o.addressLow}R16[${o.d}<<1]=a;` },
 ];
 
 export const MOVE_KINDS: readonly RecordKind[] = [

@@ -19,10 +19,10 @@ function compute(op: Shift, size: Size): string {
     case 'shl': {
       // The bit last shifted out: bit (bits - w) of x, 0 when the count exceeds the size.
       const value = size === 32 ? 'zl=xl<<w;' : `zl=xl<<w;${narrow(size, 'z')}`;
-      return `${value}v=w>${bits}?0:xl>>>(${bits}-w)&1;` + flagsExplicit(FK_RESULT, size, 'z', 'v|((zl>>>31)^v)<<11');
+      return `${value}v=${size === 32 ? '' : `w>${bits}?0:`}xl>>>(${bits}-w)&1;` + flagsExplicit(FK_RESULT, size, 'z', 'v|((zl>>>31)^v)<<11');
     }
     case 'shr':
-      return `u=${unsigned};v=w>${bits}?0:u>>>(w-1)&1;zl=u>>>w;${size === 32 ? 'zl=zl|0;' : narrow(size, 'z')}`
+      return `u=${unsigned};v=${size === 32 ? '' : `w>${bits}?0:`}u>>>(w-1)&1;zl=u>>>w;${size === 32 ? 'zl=zl|0;' : narrow(size, 'z')}`
         + flagsExplicit(FK_RESULT, size, 'z', `v|(xl>>>31)<<11`);
     case 'sar':
       return 'v=xl>>(w-1)&1;zl=xl>>w;' + flagsExplicit(FK_RESULT, size, 'z', 'v');

@@ -1,0 +1,222 @@
+/**
+ * The JavaScript text of a region: some blocks of one guest page as one function, from the same texts as the interpreter's (semantics/), with literal
+ * operands.
+ *
+ *   function region(e) { locals...; L: for (;;) switch (e) { case 0: ... case 1: ... }  return leave(x, n, flags...); }
+ *
+ * Each case is an entry. A block that only one other block of the region jumps to stands inside that block's text; jumps to other entries set e and go
+ * round L, jumps back to the entry a text stands in go round a loop of their own. The instruction budget (n) and the lazy flags are locals; registers
+ * are in R. Whatever is not plain - a TLB miss, a page crossing, a device, an end of the budget, a jump out - sets x and breaks L, with the state exactly
+ * as before the instruction (or block) concerned: leave() puts the locals back into R and says where to go on (regions.ts).
+ *
+ * x = value << 2 | what: LEAVE_RECORD (the interpreter goes on at record `value`), LEAVE_LINK (follow the link word C[value]), LEAVE_LOOKUP (go on at RIP),
+ * LEAVE_BUDGET (block `value` does not fit into the budget any more).
+ */
+import { AMASK, BUD, EAT, FRH, FRL, FSH, FSL, FT, FX, IPB, RIP, TLBB, ENGINE_STATE } from '../state';
+import { C, MODE_SIZE_MASK } from '../record';
+import { KIND_GENERIC, KIND_GENERIC_END, KINDS, REGION_KILLED } from './kinds';
+import { below, forRegion } from './semantics/vocabulary';
+import type { Operands } from './semantics/vocabulary';
+
+export const LEAVE_RECORD = 0, LEAVE_LINK = 1, LEAVE_LOOKUP = 2, LEAVE_BUDGET = 3;
+
+/** State words: linear address of the last access that a region did not find in the TLB. */
+export const MISSED = ENGINE_STATE + 6;
+
+/** One block of a region as its text needs it. */
+export interface RegionBlock {
+  /** First record. */
+  readonly P: number;
+  /** Its first word (the one in C may be a `region` record). */
+  readonly word: number;
+  /** Instructions. */
+  readonly count: number;
+  /** Number within the region. */
+  readonly index: number;
+}
+
+export interface RegionText {
+  readonly source: string;
+  /** Blocks that are entries, by case number. */
+  readonly entries: readonly number[];
+  /** Handlers called, by number. */
+  readonly handlers: ReadonlySet<number>;
+}
+
+const FLAG_LOCALS: readonly (readonly [number, string])[] = [[FT, 'ft'], [FRL, 'fl'], [FRH, 'fh'], [FSL, 'sl'], [FSH, 'sh'], [FX, 'fx']];
+/** Arguments that carry the flags, for functions over lazy flags (flag-words.ts) and leave(). */
+export const FLAG_ARGUMENTS = 'ft,fl,fh,sl,sh,fx';
+
+const PUT_BACK = `R[${BUD}]=n;${FLAG_LOCALS.map(([word, local]) => `R[${word}]=${local};`).join('')}`;
+const FETCH = `n=R[${BUD}];${FLAG_LOCALS.map(([word, local]) => `${local}=R[${word}];`).join('')}tb=R[${TLBB}];`;
+
+const ADDRESSES = /^(ea|easeg|easegd|ea32)$/;
+const IS_ADDRESS = KINDS.map((kind) => ADDRESSES.test(kind.name));
+
+/** Nesting of blocks at most: V8's parser and compiler recurse. */
+const MAX_DEPTH = 12;
+
+/** Text of the value of a literal as an operand. */
+function literal(value: number): string {
+  return value < 0 ? `(${value})` : String(value);
+}
+
+class Emitter {
+  private readonly handlers = new Set<number>();
+  private readonly caseOf = new Map<number, number>();
+  private loops = false;
+  private current = 0;
+
+  private readonly blocks: ReadonlyMap<number, RegionBlock>;
+  private readonly entries: readonly number[];
+  private readonly copyOf: (P: number) => number;
+  private readonly mark: boolean;
+  private readonly is64: boolean;
+
+  constructor(blocks: ReadonlyMap<number, RegionBlock>, entries: readonly number[], copyOf: (P: number) => number, mark: boolean) {
+    this.blocks = blocks;
+    this.entries = entries;
+    this.copyOf = copyOf;
+    this.mark = mark;
+    this.is64 = (C[entries[0] - 2] & MODE_SIZE_MASK) === 2;
+    entries.forEach((P, index) => this.caseOf.set(P, index));
+  }
+
+  text(): RegionText {
+    const cases = this.entries.map((P, index) => this.caseText(P, index));
+    const locals = 'let a=0,h=0,p=0,i=0,t=0,u=0,v=0,w=0,xl=0,xh=0,yl=0,yh=0,zl=0,zh=0,al=0,ah=0,x=0,'
+      + `n=R[${BUD}],${FLAG_LOCALS.map(([word, local]) => `${local}=R[${word}]`).join()},tb=R[${TLBB}];`;
+    const source = `return function region(e){${locals}L:for(;;)switch(e){\n${cases.join('\n')}\ndefault:return 0;}`
+      + `return leave(x,n,${FLAG_ARGUMENTS})|0;}`;
+    return { source, entries: this.entries, handlers: this.handlers };
+  }
+
+  private caseText(P: number, index: number): string {
+    this.current = index;
+    this.loops = false;
+    const body = this.blockText(P, false);
+    const inLoop = this.loops ? `B${index}:for(;;){${body.replaceAll('@fall;', `break B${index};`)}}` : body.replaceAll('@fall;', '');
+    return `case ${index}:${inLoop}`;
+  }
+
+  /** Goes to the block at P, or leaves through the link word at `link` when the region does not have it. */
+  private jump(P: number, link: number): string {
+    const block = this.blocks.get(P);
+    if (P <= 0 || block === undefined) return `x=${(link << 2) | LEAVE_LINK};break L;`;
+    const index = this.caseOf.get(P);
+    if (index === undefined) return this.blockText(P, true);
+    if (index === this.current) {
+      this.loops = true;
+      return `continue B${index};`;
+    }
+    return index === this.current + 1 ? '@fall;' : `e=${index};continue L;`;
+  }
+
+  /** Operands of the record at `at`; `start` is the first record of its instruction, `addressed` says that the record before left an address in al, ah. */
+  private operands(at: number, word: number, addressed: boolean): Operands {
+    const k = (n: number): string => literal(C[at + n]);
+    const base = word >>> 24;
+    return {
+      d: String((word >>> 10) & 127),
+      s: String((word >>> 17) & 127),
+      b: String(base),
+      k,
+      address: (n) => {
+        const displacement = C[at + n];
+        if (base === EAT && addressed) return displacement === 0 ? 'a=al;h=ah;' : `a=al+${k(n)}|0;h=${this.high('ah', displacement)};`;
+        if (displacement === 0) return `a=R[${base}];h=${this.is64 ? `R[${base + 1}]` : '0'};`;
+        return `a=R[${base}]+${k(n)}|0;h=${this.high(`R[${base + 1}]`, displacement)};`;
+      },
+      addressLow: `a=${base === EAT && addressed ? 'al' : `R[${base}]`}+${k(1)}|0;`,
+      follow: (words, which) => this.jump(C[at + words + which], at + words + which),
+      arrive: (lo, hi) => `t=${lo}-R[${IPB}]|0;if(t>>>0<4096&&${hi}===R[${IPB + 1}]&&(u=ENTRIES[t])>=0){e=u;continue L;}`
+        + `R[${RIP}]=${lo};R[${RIP + 1}]=${hi};x=${LEAVE_LOOKUP};break L;`,
+      landed: `x=${LEAVE_LOOKUP};break L;`,
+      handler: `H${C[at + 5]}`,
+    };
+  }
+
+  /** High word of base + displacement whose low word is in a. */
+  private high(base: string, displacement: number): string {
+    if (!this.is64) return '0';
+    return displacement < 0 ? `${base}-1+${below('a', literal(displacement))}|0` : `${base}+${below('a', literal(displacement))}|0`;
+  }
+
+  private blockText(P: number, nested: boolean): string {
+    const block = this.blocks.get(P);
+    if (block === undefined) throw new Error('a region jumps to a block that it does not have');
+    let text = nested && this.mark ? `SEEN[${block.index}]=1;` : '';
+    text += `n=n-${block.count}|0;if(n<0){x=${(P << 2) | LEAVE_BUDGET};break L;}`;
+    let at = P, word = block.word, start = 0;
+    for (const end = C[P - 5]; at < end;) {
+      const id = word & 1023, kind = KINDS[id];
+      const isGeneric = id === KIND_GENERIC || id === KIND_GENERIC_END;
+      const isAddress = IS_ADDRESS[id];
+      const addressed = start !== 0;
+      const operands = this.operands(at, word, addressed);
+      let body = this.withLiterals(kind.body(operands), word);
+      if (isAddress) body = body.replace(`R[${EAT}]=a;R[${EAT + 1}]=`, 'al=a;ah=');
+      // A handler reads its record; the block's first word is about to become the region's.
+      const record = at === P ? (isGeneric ? this.copyOf(P) : P) : at;
+      if (isGeneric) this.handlers.add(C[at + 5]);
+      const miss = `{R[${MISSED}]=a;R[${MISSED + 1}]=h;x=${((addressed ? start : at) << 2) | LEAVE_RECORD};break L;}`;
+      body = forRegion(body, miss, PUT_BACK, FETCH);
+      // After a handler: its store may have hit this very code.
+      if (id === KIND_GENERIC) body += `if(R[${REGION_KILLED}]!==0){x=${((at + kind.words) << 2) | LEAVE_RECORD};break L;}`;
+      text += body.replace(/\bP\b/g, String(record));
+      start = isAddress ? at : 0;
+      at += kind.words;
+      if (kind.ends) break;
+      word = C[at];
+    }
+    return text;
+  }
+
+  /** Flags in locals, the record's first word as a number, addresses without a mask. */
+  private withLiterals(body: string, word: number): string {
+    let text = body.replaceAll(`&R[${AMASK}]`, this.is64 ? '|0' : '&0').replaceAll(`R[${TLBB}]`, 'tb');
+    for (const [flag, local] of FLAG_LOCALS) text = text.replaceAll(`R[${flag}]`, local);
+    return text.replace(/\b(getCf|getOf|getPf|getSf)\(\)/g, `$1(${FLAG_ARGUMENTS})`)
+      .replace(/setCarryOverflow\((.*?)\);/g, `w=$1;if((ft&7)===0)fx=fx&-2050|w;else{fx=w|getAf(${FLAG_ARGUMENTS})<<4;ft=6;}`)
+      .replace(/\bW\b/g, literal(word));
+  }
+}
+
+/** Blocks of the region that each block's last record may go to directly. */
+export type Successors = (P: number) => readonly number[];
+
+/**
+ * Which blocks have to be entries: the first, those that no block of the region jumps to directly (they are returned or jumped to through a
+ * register), those with several predecessors, and those in `wanted`.
+ */
+export function chooseEntries(blocks: readonly number[], first: number, successors: Successors, wanted: ReadonlySet<number>): number[] {
+  const predecessors = new Map<number, number>();
+  for (const P of blocks) {
+    for (const next of new Set(successors(P))) if (next !== P && blocks.includes(next)) predecessors.set(next, (predecessors.get(next) ?? 0) + 1);
+    // Loops go back to entries, and the text of a block stands in one place.
+    const all = successors(P);
+    if (all.includes(P)) predecessors.set(P, 2);
+    if (all.length === 2 && all[0] === all[1]) predecessors.set(all[0], 2);
+  }
+  const entries = new Set(blocks.filter((P) => P === first || wanted.has(P) || predecessors.get(P) !== 1));
+  // Blocks nested too deep become entries too.
+  const visit = (P: number, depth: number): void => {
+    for (const next of successors(P)) {
+      if (entries.has(next) || !blocks.includes(next)) continue;
+      if (depth >= MAX_DEPTH) {
+        entries.add(next);
+        visit(next, 0);
+      } else visit(next, depth + 1);
+    }
+  };
+  for (const P of entries) visit(P, 0);
+  return blocks.filter((P) => entries.has(P));
+}
+
+/**
+ * Text of the region with these blocks and entries (both in page order). `copyOf` gives a copy of a block's first record that stays what it is. With
+ * `mark`, nested blocks note that they ran in SEEN.
+ */
+export function regionText(blocks: ReadonlyMap<number, RegionBlock>, entries: readonly number[], copyOf: (P: number) => number, mark: boolean): RegionText {
+  return new Emitter(blocks, entries, copyOf, mark).text();
+}
