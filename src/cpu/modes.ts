@@ -3,11 +3,11 @@
  * module writes those words; whoever changes an input calls updateMode() afterwards.
  */
 import {
-  R, RU, CR0, CR0_PE, EFER, EFER_LMA, EFLAGS, F_VM, CPL, LMA, CODE64, AMASK, ACCESS_USER, MODE, TLBB, CTX,
+  R, RU, CR0, CR0_PE, EFER, EFER_LMA, EFLAGS, F_VM, CPL, LMA, CODE64, AMASK, ACCESS_USER, MODE, TLBB, CODE_BANK,
   SEG_AR, SEG_BASE, SEG_LIMIT, ES, CS, SS, DS, AR_L, AR_DB, AR_UNUSABLE,
 } from './state';
 import { MODE_FLAT, MODE_STACK32 } from './record';
-import { bankFor, contextGeneration } from './mmu/tlb';
+import { bankFor, codeBankFor } from './mmu/tlb';
 
 /** True when segment s spans 0 to FFFFFFFFh; for data segments also: no type check can fail. */
 function isFlat(s: number): boolean {
@@ -43,5 +43,5 @@ export function updateMode(): void {
   R[ACCESS_USER] = user;
   R[MODE] = mode;
   R[TLBB] = bankFor(user);
-  R[CTX] = contextGeneration() * 64 + mode * 2 + user;
+  R[CODE_BANK] = codeBankFor(user);
 }

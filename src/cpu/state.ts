@@ -76,8 +76,8 @@ export const CODE64 = 58;
 /** VMX_OFF, VMX_ROOT or VMX_NON_ROOT. */
 export const VMX_MODE = 59;
 export const VMX_OFF = 0, VMX_ROOT = 1, VMX_NON_ROOT = 2;
-/** Identity of (address space generation, CPL, decoding mode) for the program-counter table. */
-export const CTX = 60;
+/** Word offset of the active bank in the code TLB. */
+export const CODE_BANK = 60;
 /** Decoding mode bits (record.ts MODE_*). */
 export const MODE = 61;
 /** Interrupt shadow: 0 none, 1 by STI, 2 by MOV SS / POP SS; valid only at the instant INHIBIT_AT. */
@@ -222,7 +222,7 @@ export const ARCHITECTURAL_WORDS: readonly WordRun[] = [
 /** The others: the engine's bookkeeping, forms of the above that are quicker to use, and what is meaningless between instructions. */
 export const BOOKKEEPING_WORDS: readonly WordRun[] = [
   run('zero', ZERO, 2), run('effective address', EAT, 2), run('rip of the page', IPB, 2), run('budget', BUD, 1), run('record', CURP, 1), run('address mask', AMASK, 1),
-  run('tlb bank', TLBB, 1), run('lazy flags', FT, 1, 7), run('linear address', LA, 2), run('high word of a load', MEMHI, 1), run('context', CTX, 1), run('mode', MODE, 1),
+  run('tlb bank', TLBB, 1), run('lazy flags', FT, 1, 7), run('linear address', LA, 2), run('high word of a load', MEMHI, 1), run('code TLB bank', CODE_BANK, 1), run('mode', MODE, 1),
   run('inhibit', INHIBIT, 1), run('signals', SIGNALS, 1), run('inhibit at', INHIBIT_AT, 2), run('access privilege', ACCESS_USER, 1), run('deferred debug', DEFERRED_DB, 1),
   run('fault', FAULT_KIND, 1, 4), run('rf at', RF_AT, 2), run('scratch', SCRATCH, 1, 128), run('engine', ENGINE_STATE, 1, 128),
 ];

@@ -8,17 +8,18 @@
  * Words before a block's first record P:
  *   C[P-1] instructions   C[P-2] mode | BLOCK_* flags   C[P-3] host offset of the first byte
  *   C[P-4] next block of the page   C[P-5] end of the records   C[P-6] bytes of code   C[P-7] samples (tiering.ts)
+ *   C[P-8] host offset of the second page of a crossing block, -1 outside RAM
  */
-import { R, RU, RIP, IPB, CURP, CTX, MODE, CODE64, CS, SEG_BASE, SEG_LIMIT, ENGINE_STATE } from '../state';
+import { R, RU, RIP, IPB, CODE_BANK, CURP, MODE, CODE64, CS, SEG_BASE, SEG_LIMIT, ENGINE_STATE } from '../state';
 import { C, CODE_WORDS, INFO, MODE_STEP } from '../record';
 import { abandon, FK_RETRY, raiseGp } from '../fault';
-import { protectCodePage } from '../mmu/tlb';
+import { protectCodePage, T } from '../mmu/tlb';
 import { translateFetch } from '../mmu/slow';
 import { dropRegionsOf, forgetRegions } from './regions';
 import { decodeBlock, decodeCrossing } from './translate';
 
-export const BLOCK_HEADER = 7;
-/** The block's only instruction crosses into another page, or lies outside RAM: found afresh each time. */
+export const BLOCK_HEADER = 8;
+/** The block's only instruction crosses into another page (it is right only where that one follows), or lies outside RAM (it is never found again). */
 export const BLOCK_CROSSING = 0x100;
 export const BLOCK_DEAD = 0x200;
 /** The block may not be linked to (segment limit nearby). */
@@ -27,8 +28,8 @@ export const BLOCK_UNLINKED = 0x400;
 const BLOCK_MODE_MASK = 0xff;
 
 /** Host offset of the page whose code executes. */
-const CURRENT_PAGE = ENGINE_STATE;
-/** 1 while executing single-step blocks. */
+export const CURRENT_PAGE = ENGINE_STATE;
+/** MODE_STEP while executing single-step blocks, else 0. */
 const STEPPING = ENGINE_STATE + 1;
 
 /** Per page of the memory buffer: 1 if some block was decoded from it. */
@@ -49,9 +50,9 @@ let hashed = 0;
 /** Incremented whenever the whole code array is thrown away. */
 export let codeEpoch = 0;
 
-const PCT_ENTRIES = 1 << 14;
-/** Program-counter table: [linear lo, RIP hi, CTX, block] per entry. */
-const PCT = new Int32Array(PCT_ENTRIES * 4);
+const RECENT_ENTRIES = 1 << 14;
+/** Blocks found lately, by host offset and mode. Physical, so that it outlives changes of address space. */
+const recent = new Int32Array(RECENT_ENTRIES);
 
 /** Makes room for a memory buffer of `bytes` bytes and forgets all code. */
 export function initBlocks(bytes: number): void {
@@ -67,7 +68,7 @@ export function initBlocks(bytes: number): void {
 /** Throws all decoded code away (the code array is full, or the machine is being replaced). */
 function forgetAll(): void {
   hash.fill(0);
-  PCT.fill(0);
+  recent.fill(0);
   PAGE_HAS_CODE.fill(0);
   pageBlocks.fill(0);
   pageLines.fill(0);
@@ -105,13 +106,14 @@ export function copyRecord(at: number, first: number, words: number): number {
 }
 
 /** Enters the block built at P (records up to `end`) for code bytes [hostOffset, hostOffset + bytes). */
-export function commitBlock(P: number, end: number, count: number, hostOffset: number, bytes: number, modeFlags: number): void {
+export function commitBlock(P: number, end: number, count: number, hostOffset: number, bytes: number, modeFlags: number, secondPage = -1): void {
   C[P - 1] = count;
   C[P - 2] = modeFlags;
   C[P - 3] = hostOffset;
   C[P - 5] = end;
   C[P - 6] = bytes;
   C[P - 7] = 0;
+  C[P - 8] = secondPage;
   used = end;
   // Code outside RAM belongs to no page, and is never found again.
   if (bytes === 0) return;
@@ -124,16 +126,15 @@ export function commitBlock(P: number, end: number, count: number, hostOffset: n
     PAGE_HAS_CODE[page] = 1;
     protectCodePage(page);
   }
-  if ((modeFlags & BLOCK_CROSSING) === 0) {
-    let slot = hashSlot(hostOffset, modeFlags);
-    while (hash[slot] !== 0 && (C[hash[slot] - 2] & BLOCK_DEAD) === 0) slot = (slot + 1) & (HASH_SIZE - 1);
-    if (hash[slot] === 0) hashed++;
-    hash[slot] = P;
-  }
+  let slot = hashSlot(hostOffset, modeFlags);
+  while (hash[slot] !== 0 && (C[hash[slot] - 2] & BLOCK_DEAD) === 0) slot = (slot + 1) & (HASH_SIZE - 1);
+  if (hash[slot] === 0) hashed++;
+  hash[slot] = P;
+  if (secondPage >= 0) noteSecondPage(P, secondPage >>> 12);
 }
 
 /** Makes writes to a crossing block's second page kill it. */
-export function noteSecondPage(P: number, page: number): void {
+function noteSecondPage(P: number, page: number): void {
   const list = secondPages.get(page);
   if (list === undefined) secondPages.set(page, [P]);
   else list.push(P);
@@ -233,29 +234,36 @@ export function requireBlockEnd(p: number): void {
 
 /** Switches between ordinary and single-step blocks. */
 export function setStepping(on: boolean): void {
-  R[STEPPING] = on ? 1 : 0;
+  R[STEPPING] = on ? MODE_STEP : 0;
 }
 
 /**
  * Block for the instruction at RIP in the present mode; sets IPB. Raises what the fetch raises (with RIP exact).
+ *
+ * Whether it walks the page tables depends on the code TLB alone, whose contents do not depend on which tier executes or which blocks it remembers.
  */
 export function lookup(): number {
   R[CURP] = 0;
-  const lo = R[CODE64] !== 0 ? R[RIP] : (R[RIP] + R[SEG_BASE + 2 * CS]) | 0;
+  const code64 = R[CODE64] !== 0;
+  const lo = code64 ? R[RIP] : (R[RIP] + R[SEG_BASE + 2 * CS]) | 0;
   const hi = R[RIP + 1];
-  const slot = ((lo ^ (lo >>> 14)) & (PCT_ENTRIES - 1)) << 2;
-  const context = R[CTX] | (R[STEPPING] << 5);
-  // Close to a segment limit the slow way checks every instruction; the table does not know limits.
-  if (PCT[slot] === lo && PCT[slot + 1] === hi && PCT[slot + 2] === context && (R[CODE64] !== 0 || RU[SEG_LIMIT + CS] - RU[RIP] >= 8192)) {
-    const P = PCT[slot + 3];
-    if ((C[P - 2] & BLOCK_DEAD) === 0) {
+  const i = ((lo >>> 10) & 4092) | R[CODE_BANK];
+  // Close to a segment limit the slow way checks every instruction.
+  if (T[i] === (lo & -4096) && T[i + 1] === hi && (code64 || RU[SEG_LIMIT + CS] - RU[RIP] >= 8192)) {
+    const hostOffset = T[i + 2] | (lo & 4095), mode = R[MODE] | R[STEPPING];
+    const P = recent[recentSlot(hostOffset, mode)];
+    if (C[P - 3] === hostOffset && C[P - 2] === mode) {
       R[IPB] = (R[RIP] - (lo & 4095)) | 0;
       R[IPB + 1] = hi;
-      R[CURRENT_PAGE] = C[P - 3] & -4096;
+      R[CURRENT_PAGE] = T[i + 2];
       return P;
     }
   }
-  return lookupSlow(lo, hi, slot, context);
+  return lookupSlow(lo, hi);
+}
+
+function recentSlot(hostOffset: number, mode: number): number {
+  return (hostOffset ^ (hostOffset >>> 13) ^ (mode << 6)) & (RECENT_ENTRIES - 1);
 }
 
 /** Bytes of guest code that a block was decoded from. */
@@ -263,8 +271,15 @@ export function blockBytes(P: number): number {
   return C[P - 6];
 }
 
-function lookupSlow(lo: number, hi: number, slot: number, context: number): number {
-  let mode = R[MODE] | (R[STEPPING] !== 0 ? MODE_STEP : 0);
+/** The page after the one that holds linear address (lo, hi), where a crossing block goes on: does it still lie where the block found it? */
+function crossingHolds(P: number, lo: number, hi: number): boolean {
+  const nextLo = ((lo & -4096) + 4096) | 0;
+  const nextHi = R[CODE64] === 0 || nextLo !== 0 ? hi : (hi + 1) | 0;
+  return C[P - 8] >= 0 && Math.floor(translateFetch(nextLo, nextHi) / 4096) === C[P - 8] >>> 12;
+}
+
+function lookupSlow(lo: number, hi: number): number {
+  let mode = R[MODE] | R[STEPPING];
   let limited = false;
   if (R[CODE64] === 0) {
     const ip = RU[RIP], limit = RU[SEG_LIMIT + CS];
@@ -279,6 +294,10 @@ function lookupSlow(lo: number, hi: number, slot: number, context: number): numb
   const hostOffset = translateFetch(lo, hi);
   R[CURRENT_PAGE] = hostOffset & -4096;
   let P = hostOffset < 0 ? 0 : findBlock(hostOffset, mode);
+  if (P !== 0 && (C[P - 2] & BLOCK_CROSSING) !== 0 && !crossingHolds(P, lo, hi)) {
+    killBlock(P);
+    P = 0;
+  }
   if (P === 0) {
     P = hostOffset < 0 ? 0 : decodeBlock(hostOffset, mode);
     if (P === 0) P = decodeCrossing(lo, hi, hostOffset, mode);
@@ -288,11 +307,6 @@ function lookupSlow(lo: number, hi: number, slot: number, context: number): numb
     C[P - 2] |= BLOCK_UNLINKED;
     return P;
   }
-  if ((C[P - 2] & BLOCK_CROSSING) === 0) {
-    PCT[slot] = lo;
-    PCT[slot + 1] = hi;
-    PCT[slot + 2] = context;
-    PCT[slot + 3] = P;
-  }
+  if (hostOffset >= 0) recent[recentSlot(hostOffset | 0, mode)] = P;
   return P;
 }

@@ -12,16 +12,13 @@
  * x = value << 2 | what: LEAVE_RECORD (the interpreter goes on at record `value`), LEAVE_LINK (follow the link word C[value]), LEAVE_LOOKUP (go on at RIP),
  * LEAVE_BUDGET (block `value` does not fit into the budget any more).
  */
-import { AMASK, BUD, EAT, FRH, FRL, FSH, FSL, FT, FX, IPB, RIP, TLBB, ENGINE_STATE } from '../state';
+import { AMASK, BUD, EAT, FRH, FRL, FSH, FSL, FT, FX, IPB, RIP, TLBB } from '../state';
 import { C, MODE_SIZE_MASK } from '../record';
 import { KIND_GENERIC, KIND_GENERIC_END, KINDS, REGION_KILLED } from './kinds';
 import { below, forRegion } from './semantics/vocabulary';
 import type { Operands } from './semantics/vocabulary';
 
 export const LEAVE_RECORD = 0, LEAVE_LINK = 1, LEAVE_LOOKUP = 2, LEAVE_BUDGET = 3;
-
-/** State words: linear address of the last access that a region did not find in the TLB. */
-export const MISSED = ENGINE_STATE + 6;
 
 /** One block of a region as its text needs it. */
 export interface RegionBlock {
@@ -87,7 +84,7 @@ class Emitter {
     const locals = 'let a=0,h=0,p=0,i=0,t=0,u=0,v=0,w=0,xl=0,xh=0,yl=0,yh=0,zl=0,zh=0,al=0,ah=0,x=0,'
       + `n=R[${BUD}],${FLAG_LOCALS.map(([word, local]) => `${local}=R[${word}]`).join()},tb=R[${TLBB}];`;
     const source = `return function region(e){${locals}L:for(;;)switch(e){\n${cases.join('\n')}\ndefault:return 0;}`
-      + `return leave(x,n,${FLAG_ARGUMENTS})|0;}`;
+      + `return leave(x,n,${FLAG_ARGUMENTS},a,h)|0;}`;
     return { source, entries: this.entries, handlers: this.handlers };
   }
 
@@ -159,7 +156,7 @@ class Emitter {
       // A handler reads its record; the block's first word is about to become the region's.
       const record = at === P ? (isGeneric ? this.copyOf(P) : P) : at;
       if (isGeneric) this.handlers.add(C[at + 5]);
-      const miss = `{R[${MISSED}]=a;R[${MISSED + 1}]=h;x=${((addressed ? start : at) << 2) | LEAVE_RECORD};break L;}`;
+      const miss = `{x=${((addressed ? start : at) << 2) | LEAVE_RECORD};break L;}`;
       body = forRegion(body, miss, PUT_BACK, FETCH);
       // After a handler: its store may have hit this very code.
       if (id === KIND_GENERIC) body += `if(R[${REGION_KILLED}]!==0){x=${((at + kind.words) << 2) | LEAVE_RECORD};break L;}`;

@@ -8,14 +8,14 @@ import { BUD, ENGINE_STATE, FRH, FRL, FSH, FSL, FT, FX, IPB, R, RSP, STATE_BYTES
 import type { Handler } from '../record';
 import { mem8, memView, TRAINING_PAGE } from '../mmu/memory';
 import { T, TRAINING_BANK } from '../mmu/tlb';
-import { LEAVE_RECORD, MISSED } from './region-text';
+import { LEAVE_RECORD } from './region-text';
 
 /** State word: 1 while a region is being trained. */
 const TRAINING = ENGINE_STATE + 4;
-/** State word: the last exit's x. */
-const EXIT = ENGINE_STATE + 5;
+/** State words: the last exit's x, and the linear address at which it was about to access memory. */
+const EXIT = ENGINE_STATE + 5, MISSED = ENGINE_STATE + 6;
 /** Starts per entry. */
-const ROUNDS = 12;
+const ROUNDS = 16;
 /** TLB misses repaired per start at most. */
 const MAX_MISSES = 24;
 /** Instructions that a start may execute. */
@@ -31,8 +31,10 @@ export function isTraining(): boolean {
 }
 
 /** Notes how a training run ended. */
-export function noteTrainingExit(x: number): number {
+export function noteTrainingExit(x: number, lo: number, hi: number): number {
   R[EXIT] = x;
+  R[MISSED] = lo;
+  R[MISSED + 1] = hi;
   return 0;
 }
 

@@ -9,7 +9,7 @@
  * written, the whole region is dropped; pages where that happens often get no more.
  */
 import {
-  BUD, FRH, FRL, FSH, FSL, FT, FX, IPB, R, RIP,
+  BUD, ENGINE_STATE, FRH, FRL, FSH, FSL, FT, FX, IPB, R, RIP,
 } from '../state';
 import { C, INFO } from '../record';
 import { BLOCK_CROSSING, BLOCK_DEAD, BLOCK_UNLINKED, codeEpoch, copyRecord, findBlockAt, lookup } from './blocks';
@@ -29,6 +29,9 @@ const MAX_BLOCKS = 48;
 const MAX_ENTRIES = 1 << 16, MAX_TOTAL = 50_000;
 /** Regions that a page may lose to writes before it gets no more. */
 const MAX_LOSSES = 8;
+
+/** State word: the block before which a region ended last because the budget was used up. */
+export const CUT_AT = ENGINE_STATE + 8;
 
 export type RegionFunction = (entry: number) => number;
 /** Function and case of each entry point, and the first word of its block; the number of an entry point is in bits 31:10 of its `region` record. */
@@ -145,9 +148,12 @@ function gather(head: number, returns: Set<number>): number[] {
 
 // --- Leaving a region ---
 
-/** Puts the budget and the flags back into R; returns what the `region` record wants (kinds.ts). Arguments: see region-text.ts. */
-function leave(x: number, n: number, ft: number, fl: number, fh: number, sl: number, sh: number, fx: number): number {
-  if (isTraining()) return noteTrainingExit(x);
+/**
+ * Puts the budget and the flags back into R; returns what the `region` record wants (kinds.ts). Arguments: see region-text.ts; (a, h) is the address of the access
+ * that was to be made, if any.
+ */
+function leave(x: number, n: number, ft: number, fl: number, fh: number, sl: number, sh: number, fx: number, a: number, h: number): number {
+  if (isTraining()) return noteTrainingExit(x, a, h);
   R[BUD] = n;
   R[FT] = ft;
   R[FRL] = fl;
@@ -164,6 +170,7 @@ function leave(x: number, n: number, ft: number, fl: number, fh: number, sl: num
     }
     case LEAVE_LOOKUP: return lookup();
     default: {
+      R[CUT_AT] = value;
       R[BUD] = n + countOf(value);
       R[RIP] = R[IPB] + (INFO[value] & 4095);
       R[RIP + 1] = R[IPB + 1];

@@ -4,8 +4,9 @@
  * a region. The region is installed some time later, when V8 has had time to optimise it; until then the interpreter goes on.
  */
 import { C } from '../record';
+import { R } from '../state';
 import { KIND_REGION } from './kinds';
-import { installRegion, prepareRegion } from './regions';
+import { CUT_AT, installRegion, prepareRegion } from './regions';
 import type { Region } from './regions';
 
 /** Instructions between two samples, on average. */
@@ -37,6 +38,11 @@ export function sample(P: number): boolean {
     if (region !== undefined) installRegion(region);
     if (waiting.length > 0) installAt = samples + delayOf(waiting[0]);
     return true;
+  }
+  // Inside a region, where it ended by chance.
+  if (P === R[CUT_AT]) {
+    R[CUT_AT] = 0;
+    return false;
   }
   const window = (samples / WINDOW_SAMPLES) | 0;
   const word = C[P - 7];

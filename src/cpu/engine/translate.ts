@@ -3,7 +3,7 @@ import { INFO, MODE_STEP } from '../record';
 import { mem8 } from '../mmu/memory';
 import { fetchByte, translateFetch } from '../mmu/slow';
 import {
-  BLOCK_CROSSING, commitBlock, mustEndAfter, noteSecondPage, reserveBlock,
+  BLOCK_CROSSING, commitBlock, mustEndAfter, reserveBlock,
 } from './blocks';
 import { decode, D, DECODE_INVALID, DECODE_TOO_LONG, DECODE_TRUNCATED, D_LENGTH } from './decoder';
 import { HANDLER_TOO_LONG, HANDLER_UD } from './handlers';
@@ -111,8 +111,8 @@ export function decodeCrossing(lo: number, hi: number, hostOffset: number, mode:
   }
   markStarts(1);
   // Outside RAM there is no page whose writes could kill the block; it is decoded afresh at every execution.
-  commitBlock(block, recordsEnd(), 1, hostOffset < 0 ? 0 : hostOffset, hostOffset < 0 ? 0 : length, mode | BLOCK_CROSSING);
-  if (secondPage >= 0) noteSecondPage(block, secondPage);
+  const isInRam = hostOffset >= 0;
+  commitBlock(block, recordsEnd(), 1, isInRam ? hostOffset : 0, isInRam ? length : 0, mode | BLOCK_CROSSING, secondPage < 0 ? -1 : secondPage * 4096);
   return block;
 }
 

@@ -12,7 +12,7 @@
  * Pages larger than 4 KiB are cached in 4 KiB pieces; INVLPG finds the pieces by scanning when its neighbourhood holds any.
  */
 import {
-  R, CTX, VCPU, CR0, CR3, CR4, EFER, LMA, DR0, DR7, EFLAGS, F_AC, CR0_PG, CR0_WP, CR0_AM, CR4_PSE, CR4_PAE, CR4_PGE, CR4_PCIDE,
+  R, VCPU, CR0, CR3, CR4, EFER, LMA, DR0, DR7, EFLAGS, F_AC, CR0_PG, CR0_WP, CR0_AM, CR4_PSE, CR4_PAE, CR4_PGE, CR4_PCIDE,
   CR4_SMEP, CR4_SMAP, EFER_NXE,
 } from '../state';
 import { clearAllGpaCaches, clearGpaCache } from './ept-cache';
@@ -71,11 +71,6 @@ const SMAP_COUNT = 0, SMAP_OWNER = 1;
 /** Per context, 4 MiB regions (low word bits 31:22) with pieces of large pages. */
 const largeRegions = new Uint8Array(CONTEXTS << 10);
 const hasHuge = new Uint8Array(CONTEXTS);
-/** Per context, pages (low 12 bits of the page number) translated for fetches in the present generation. */
-const codePages = new Uint8Array(CONTEXTS << 12);
-const generation = new Int32Array(CONTEXTS);
-/** [0] last generation given out. */
-const lastGeneration = new Int32Array(1);
 
 // What each context stands for; K_VCPU is -1 for a free one.
 const K_VCPU = 0, K_ROOT = 1, K_VPID = 2, K_PCID = 3, K_EP4TA = 4, K_MODE = 5, K_DEBUG = 6, K_APIC_PAGE = 7;
@@ -88,8 +83,6 @@ export const ACTIVE = new Int32Array([0, 0, -1]);
 const ACTIVE_CONTEXT = 0;
 /** Indexes into ACTIVE. */
 export const ACTIVE_BANK = 1, APIC_ACCESS_PAGE = 2;
-
-for (let c = 0; c < CONTEXTS; c++) generation[c] = ++lastGeneration[0];
 
 // --- Contexts ---
 
@@ -168,10 +161,10 @@ function clearSmapBank(): void {
   smap[SMAP_COUNT] = 0;
 }
 
-/** A number that no other context has and that changes whenever fetch translations of the active context were invalidated. */
-export function contextGeneration(): number {
+/** The code bank for fetches at user (1) or supervisor (0) privilege. */
+export function codeBankFor(user: number): number {
   syncControls();
-  return generation[ACTIVE[ACTIVE_CONTEXT]];
+  return ACTIVE[ACTIVE_BANK] + CODE_BANK_OFFSET + user * USER_BANK_OFFSET;
 }
 
 /** Flushes the active context if a control bit that its entries' rights were computed from has changed. */
@@ -227,7 +220,6 @@ export function fillCode(bank: number, lo: number, hi: number, page: number, kin
   T[i] = lo & -4096;
   T[i + 1] = hi;
   T[i + 2] = page << 12;
-  codePages[(ACTIVE[ACTIVE_CONTEXT] << 12) | ((lo >>> 12) & 4095)] = 1;
   recordFill(i, lo, kind);
 }
 
@@ -252,14 +244,6 @@ function recordFill(i: number, lo: number, kind: number): void {
 
 // --- Flushing one context ---
 
-function newGeneration(c: number): void {
-  if (c === smap[SMAP_OWNER]) clearSmapBank();
-  generation[c] = ++lastGeneration[0];
-  codePages.fill(0, c << 12, (c + 1) << 12);
-  // Keep the state word in step (its low 6 bits are mode and privilege, see modes.ts).
-  if (c === ACTIVE[ACTIVE_CONTEXT]) R[CTX] = generation[c] * 64 + (R[CTX] & 63);
-}
-
 function clearEntry(entry: number): void {
   const i = entry << 2;
   T[i] = 1;
@@ -282,7 +266,7 @@ function flushContext(c: number): void {
   localCount[c] = 0;
   largeRegions.fill(0, c << 10, (c + 1) << 10);
   hasHuge[c] = 0;
-  newGeneration(c);
+  if (c === smap[SMAP_OWNER]) clearSmapBank();
 }
 
 function flushContextNonGlobal(c: number): void {
@@ -294,20 +278,17 @@ function flushContextNonGlobal(c: number): void {
     entryFlags[entry] = flags & ~ENTRY_LOCAL_LIST;
   }
   localCount[c] = 0;
-  newGeneration(c);
+  if (c === smap[SMAP_OWNER]) clearSmapBank();
 }
 
 /** Drops the translations of one linear page, with all pieces of a larger page that covers it. */
 function flushContextPage(c: number, lo: number, hi: number): void {
   for (let bank = 0; bank < CONTEXT_WORDS; bank += BANK_WORDS) dropTag(c * CONTEXT_WORDS + bank, lo, hi);
-  let codeDropped = codePages[(c << 12) | ((lo >>> 12) & 4095)] !== 0;
   if (hasHuge[c] || largeRegions[(c << 10) | (lo >>> 22)]) {
     dropPieces(c, localList, localCount[c], lo, hi);
     dropPieces(c, globalList, globalCount[c], lo, hi);
-    codeDropped = true;
   }
-  if (codeDropped) newGeneration(c);
-  else if (c === smap[SMAP_OWNER]) clearSmapBank();
+  if (c === smap[SMAP_OWNER]) clearSmapBank();
 }
 
 /** Drops the pieces of large pages in the 4 MiB (1 GiB) region around an address. */
