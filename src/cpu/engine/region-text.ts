@@ -1,24 +1,44 @@
 /**
- * The JavaScript text of a region: some blocks of one guest page as one function, from the same texts as the interpreter's (semantics/), with literal
- * operands.
+ * The JavaScript text of a region: some blocks of a few neighbouring pages as one function, from the same texts as the interpreter's (semantics/), with
+ * literal operands.
  *
- *   function region(e) { locals...; L: for (;;) switch (e) { case 0: ... case 1: ... }  return leave(x, n, flags...); }
+ *   function region(e) { locals... for (;;) { L: for (;;) switch (e) { case 0: ... case 1: ... }  e = leave(x, n, flags...); if (e < 0) return ...; } }
  *
  * Each case is an entry. A block that only one other block of the region jumps to stands inside that block's text; jumps to other entries set e and go
  * round L, jumps back to the entry a text stands in go round a loop of their own. The instruction budget (n) and the lazy flags are locals; registers
  * are in R. Whatever is not plain - a TLB miss, a page crossing, a device, an end of the budget, a jump out - sets x and breaks L, with the state exactly
- * as before the instruction (or block) concerned: leave() puts the locals back into R and says where to go on (regions.ts).
+ * as before the instruction (or block) concerned: leave() puts the locals back into R and finds out where to go on (regions.ts).
  *
- * x = value << 2 | what: LEAVE_RECORD (the interpreter goes on at record `value`), LEAVE_LINK (follow the link word C[value]), LEAVE_LOOKUP (go on at RIP),
- * LEAVE_BUDGET (block `value` does not fit into the budget any more).
+ * A jump to another page asks the code TLB whether that page is still where it was, as looking its block up would.
+ *
+ * x = value << 3 | what, what being one of LEAVE_*.
  */
-import { AMASK, BUD, EAT, FRH, FRL, FSH, FSL, FT, FX, IPB, RIP, TLBB } from '../state';
+import { AMASK, BUD, CODE_BANK, EAT, ENGINE_STATE, FRH, FRL, FSH, FSL, FT, FX, IPB, RIP, TLBB } from '../state';
 import { C, MODE_SIZE_MASK } from '../record';
+import { TLB_MASK } from '../mmu/tlb';
+import { BLOCK_CROSSING, CURRENT_PAGE } from './blocks';
 import { KIND_GENERIC, KIND_GENERIC_END, KINDS, REGION_KILLED } from './kinds';
 import { below, forRegion } from './semantics/vocabulary';
 import type { Operands } from './semantics/vocabulary';
 
-export const LEAVE_RECORD = 0, LEAVE_LINK = 1, LEAVE_LOOKUP = 2, LEAVE_BUDGET = 3;
+/** The interpreter goes on at record `value`. */
+export const LEAVE_RECORD = 0;
+/** The link word C[value] is to be followed. */
+export const LEAVE_LINK = 1;
+/** RIP is set. */
+export const LEAVE_LOOKUP = 2;
+/** Block `value` does not fit into the budget any more. */
+export const LEAVE_BUDGET = 3;
+/** Block `value` has to be found afresh. */
+export const LEAVE_AGAIN = 4;
+
+/** State word: what a region returns (kinds.ts). */
+export const RESULT = ENGINE_STATE + 9;
+
+/** Text of an exit. */
+function exit(value: number, what: number): string {
+  return `x=${(value << 3) | what};break L;`;
+}
 
 /** One block of a region as its text needs it. */
 export interface RegionBlock {
@@ -30,6 +50,14 @@ export interface RegionBlock {
   readonly count: number;
   /** Number within the region. */
   readonly index: number;
+  /** Its page, as an index into the region's pages. */
+  readonly page: number;
+}
+
+/** A page that a region has code in: pages from the region's first page in linear addresses, and place in the memory buffer. */
+export interface RegionPage {
+  readonly delta: number;
+  readonly host: number;
 }
 
 export interface RegionText {
@@ -45,7 +73,7 @@ const FLAG_LOCALS: readonly (readonly [number, string])[] = [[FT, 'ft'], [FRL, '
 export const FLAG_ARGUMENTS = 'ft,fl,fh,sl,sh,fx';
 
 const PUT_BACK = `R[${BUD}]=n;${FLAG_LOCALS.map(([word, local]) => `R[${word}]=${local};`).join('')}`;
-const FETCH = `n=R[${BUD}];${FLAG_LOCALS.map(([word, local]) => `${local}=R[${word}];`).join('')}tb=R[${TLBB}];`;
+const FETCH = `n=R[${BUD}];${FLAG_LOCALS.map(([word, local]) => `${local}=R[${word}];`).join('')}tb=R[${TLBB}];cb=R[${CODE_BANK}];`;
 
 const ADDRESSES = /^(ea|easeg|easegd|ea32)$/;
 const IS_ADDRESS = KINDS.map((kind) => ADDRESSES.test(kind.name));
@@ -58,6 +86,9 @@ function literal(value: number): string {
   return value < 0 ? `(${value})` : String(value);
 }
 
+/** Block of the region at an offset from the page of `from`, 0 if there is none. */
+export type Target = (from: RegionBlock, offset: number) => number;
+
 class Emitter {
   private readonly handlers = new Set<number>();
   private readonly caseOf = new Map<number, number>();
@@ -65,13 +96,17 @@ class Emitter {
   private current = 0;
 
   private readonly blocks: ReadonlyMap<number, RegionBlock>;
+  private readonly pages: readonly RegionPage[];
   private readonly entries: readonly number[];
   private readonly copyOf: (P: number) => number;
+  private readonly targetOf: Target;
   private readonly mark: boolean;
   private readonly is64: boolean;
 
-  constructor(blocks: ReadonlyMap<number, RegionBlock>, entries: readonly number[], copyOf: (P: number) => number, mark: boolean) {
+  constructor(blocks: ReadonlyMap<number, RegionBlock>, pages: readonly RegionPage[], entries: readonly number[], copyOf: (P: number) => number, targetOf: Target, mark: boolean) {
+    this.targetOf = targetOf;
     this.blocks = blocks;
+    this.pages = pages;
     this.entries = entries;
     this.copyOf = copyOf;
     this.mark = mark;
@@ -82,9 +117,9 @@ class Emitter {
   text(): RegionText {
     const cases = this.entries.map((P, index) => this.caseText(P, index));
     const locals = 'let a=0,h=0,p=0,i=0,t=0,u=0,v=0,w=0,xl=0,xh=0,yl=0,yh=0,zl=0,zh=0,al=0,ah=0,x=0,'
-      + `n=R[${BUD}],${FLAG_LOCALS.map(([word, local]) => `${local}=R[${word}]`).join()},tb=R[${TLBB}];`;
-    const source = `return function region(e){${locals}L:for(;;)switch(e){\n${cases.join('\n')}\ndefault:return 0;}`
-      + `return leave(x,n,${FLAG_ARGUMENTS},a,h)|0;}`;
+      + `n=R[${BUD}],${FLAG_LOCALS.map(([word, local]) => `${local}=R[${word}]`).join()},tb=R[${TLBB}],cb=R[${CODE_BANK}];`;
+    const source = `return function region(e){${locals}for(;;){L:for(;;)switch(e){\n${cases.join('\n')}\ndefault:return 0;}`
+      + `e=leave(x,n,${FLAG_ARGUMENTS},a,h,region)|0;if(e<0)return R[${RESULT}]|0;}}`;
     return { source, entries: this.entries, handlers: this.handlers };
   }
 
@@ -96,10 +131,28 @@ class Emitter {
     return `case ${index}:${inLoop}`;
   }
 
-  /** Goes to the block at P, or leaves through the link word at `link` when the region does not have it. */
-  private jump(P: number, link: number): string {
+  /** Goes from block `from` to the block at P, or leaves through the link word at `link` when the region does not have it. */
+  private jump(from: RegionBlock, P: number, link: number): string {
     const block = this.blocks.get(P);
-    if (P <= 0 || block === undefined) return `x=${(link << 2) | LEAVE_LINK};break L;`;
+    if (P <= 0 || block === undefined) return exit(link, LEAVE_LINK);
+    if (block.page === from.page) return this.enter(P);
+    const page = this.pages[block.page];
+    return `${this.findPage(page.delta - this.pages[from.page].delta)}if(${this.pageHolds(page.host)}){R[${IPB}]=t;R[${IPB + 1}]=v;R[${CURRENT_PAGE}]=${page.host};`
+      + `${this.enter(P)}}else{${exit(link, LEAVE_LINK)}}`;
+  }
+
+  /** Puts the linear address of the page `pages` pages on into t, v, and its slot of the code TLB into i. */
+  private findPage(pages: number): string {
+    const bytes = literal(pages * 4096);
+    const high = this.is64 ? `R[${IPB + 1}]${pages < 0 ? '-1' : ''}+${below('t', bytes)}|0` : '0';
+    return `t=R[${IPB}]+${bytes}|0;v=${high};i=(t>>>10&4092|cb)&${TLB_MASK};`;
+  }
+
+  private pageHolds(host: number): string {
+    return `T[i]===t&&T[i+1|0]===v&&T[i+2|0]===${literal(host)}`;
+  }
+
+  private enter(P: number): string {
     const index = this.caseOf.get(P);
     if (index === undefined) return this.blockText(P, true);
     if (index === this.current) {
@@ -110,7 +163,7 @@ class Emitter {
   }
 
   /** Operands of the record at `at`; `start` is the first record of its instruction, `addressed` says that the record before left an address in al, ah. */
-  private operands(at: number, word: number, addressed: boolean): Operands {
+  private operands(block: RegionBlock, at: number, word: number, addressed: boolean): Operands {
     const k = (n: number): string => literal(C[at + n]);
     const base = word >>> 24;
     return {
@@ -125,12 +178,17 @@ class Emitter {
         return `a=R[${base}]+${k(n)}|0;h=${this.high(`R[${base + 1}]`, displacement)};`;
       },
       addressLow: `a=${base === EAT && addressed ? 'al' : `R[${base}]`}+${k(1)}|0;`,
-      follow: (words, which) => this.jump(C[at + words + which], at + words + which),
-      arrive: (lo, hi) => `t=${lo}-R[${IPB}]|0;if(t>>>0<4096&&${hi}===R[${IPB + 1}]&&(u=ENTRIES[t])>=0){e=u;continue L;}`
-        + `R[${RIP}]=${lo};R[${RIP + 1}]=${hi};x=${LEAVE_LOOKUP};break L;`,
-      landed: `x=${LEAVE_LOOKUP};break L;`,
+      follow: (words, which) => this.jump(block, this.target(block, at + words + which), at + words + which),
+      arrive: (lo, hi) => `t=${lo}-R[${IPB}]|0;if(t>>>0<4096&&${hi}===R[${IPB + 1}]&&(u=ENTRIES${block.page}[t])>=0){e=u;continue L;}`
+        + `R[${RIP}]=${lo};R[${RIP + 1}]=${hi};${exit(0, LEAVE_LOOKUP)}`,
+      landed: exit(0, LEAVE_LOOKUP),
       handler: `H${C[at + 5]}`,
     };
+  }
+
+  /** Block that the link word at `link` stands for, 0 if the region does not have it. */
+  private target(from: RegionBlock, link: number): number {
+    return this.targetOf(from, C[link + 2]);
   }
 
   /** High word of base + displacement whose low word is in a. */
@@ -143,23 +201,24 @@ class Emitter {
     const block = this.blocks.get(P);
     if (block === undefined) throw new Error('a region jumps to a block that it does not have');
     let text = nested && this.mark ? `SEEN[${block.index}]=1;` : '';
-    text += `n=n-${block.count}|0;if(n<0){x=${(P << 2) | LEAVE_BUDGET};break L;}`;
+    if ((C[P - 2] & BLOCK_CROSSING) !== 0) text += `${this.findPage(1)}if(!(${this.pageHolds(C[P - 8])})){${exit(P, LEAVE_AGAIN)}}`;
+    text += `n=n-${block.count}|0;if(n<0){${exit(P, LEAVE_BUDGET)}}`;
     let at = P, word = block.word, start = 0;
     for (const end = C[P - 5]; at < end;) {
       const id = word & 1023, kind = KINDS[id];
       const isGeneric = id === KIND_GENERIC || id === KIND_GENERIC_END;
       const isAddress = IS_ADDRESS[id];
       const addressed = start !== 0;
-      const operands = this.operands(at, word, addressed);
+      const operands = this.operands(block, at, word, addressed);
       let body = this.withLiterals(kind.body(operands), word);
       if (isAddress) body = body.replace(`R[${EAT}]=a;R[${EAT + 1}]=`, 'al=a;ah=');
       // A handler reads its record; the block's first word is about to become the region's.
       const record = at === P ? (isGeneric ? this.copyOf(P) : P) : at;
       if (isGeneric) this.handlers.add(C[at + 5]);
-      const miss = `{x=${((addressed ? start : at) << 2) | LEAVE_RECORD};break L;}`;
+      const miss = `{${exit(addressed ? start : at, LEAVE_RECORD)}}`;
       body = forRegion(body, miss, PUT_BACK, FETCH);
       // After a handler: its store may have hit this very code.
-      if (id === KIND_GENERIC) body += `if(R[${REGION_KILLED}]!==0){x=${((at + kind.words) << 2) | LEAVE_RECORD};break L;}`;
+      if (id === KIND_GENERIC) body += `if(R[${REGION_KILLED}]!==0){${exit(at + kind.words, LEAVE_RECORD)}}`;
       text += body.replace(/\bP\b/g, String(record));
       start = isAddress ? at : 0;
       at += kind.words;
@@ -211,9 +270,11 @@ export function chooseEntries(blocks: readonly number[], first: number, successo
 }
 
 /**
- * Text of the region with these blocks and entries (both in page order). `copyOf` gives a copy of a block's first record that stays what it is. With
+ * Text of the region with these blocks and entries. `copyOf` gives a copy of a block's first record that stays what it is. With
  * `mark`, nested blocks note that they ran in SEEN.
  */
-export function regionText(blocks: ReadonlyMap<number, RegionBlock>, entries: readonly number[], copyOf: (P: number) => number, mark: boolean): RegionText {
-  return new Emitter(blocks, entries, copyOf, mark).text();
+export function regionText(
+  blocks: ReadonlyMap<number, RegionBlock>, pages: readonly RegionPage[], entries: readonly number[], copyOf: (P: number) => number, targetOf: Target, mark: boolean,
+): RegionText {
+  return new Emitter(blocks, pages, entries, copyOf, targetOf, mark).text();
 }

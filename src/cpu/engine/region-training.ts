@@ -4,16 +4,19 @@
  * registers, with memory that leads to one scratch page and with all outside effects (handlers, links) switched off. Afterwards the function is
  * called empty until V8 finds it hot: it is optimised in the background while the interpreter goes on.
  */
-import { BUD, ENGINE_STATE, FRH, FRL, FSH, FSL, FT, FX, IPB, R, RSP, STATE_BYTES, TLBB } from '../state';
+import { BUD, CODE_BANK, ENGINE_STATE, FRH, FRL, FSH, FSL, FT, FX, IPB, R, RSP, STATE_BYTES, TLBB } from '../state';
 import type { Handler } from '../record';
 import { mem8, memView, TRAINING_PAGE } from '../mmu/memory';
-import { T, TRAINING_BANK } from '../mmu/tlb';
-import { LEAVE_RECORD } from './region-text';
+import { T, TRAINING_BANK, TRAINING_CODE_BANK } from '../mmu/tlb';
+import { LEAVE_BUDGET, LEAVE_RECORD, RESULT } from './region-text';
+import type { RegionPage } from './region-text';
 
 /** State word: 1 while a region is being trained. */
 const TRAINING = ENGINE_STATE + 4;
 /** State words: the last exit's x, and the linear address at which it was about to access memory. */
 const EXIT = ENGINE_STATE + 5, MISSED = ENGINE_STATE + 6;
+/** State word: 1 after a jump out of the region led back into it. */
+const CAME_BACK = ENGINE_STATE + 10;
 /** Starts per entry. */
 const ROUNDS = 16;
 /** TLB misses repaired per start at most. */
@@ -25,6 +28,12 @@ const BANK_WORDS = 4096;
 /** By number of a block within the region: 1 if the marked text ran it. */
 export const SEEN = new Uint8Array(256);
 
+/** Where training starts: a case of the region, its offset in its page, and that page in pages from the region's first. */
+export interface TrainingStart {
+  readonly key: number;
+  readonly delta: number;
+}
+
 /** True while a region runs for training. */
 export function isTraining(): boolean {
   return R[TRAINING] !== 0;
@@ -35,6 +44,10 @@ export function noteTrainingExit(x: number, lo: number, hi: number): number {
   R[EXIT] = x;
   R[MISSED] = lo;
   R[MISSED + 1] = hi;
+  R[RESULT] = 0;
+  // Some jumps out come back into the region at once.
+  if ((x & 7) === LEAVE_RECORD || (x & 7) === LEAVE_BUDGET || R[CAME_BACK] !== 0) return -1;
+  R[CAME_BACK] = 1;
   return 0;
 }
 
@@ -73,8 +86,6 @@ function fillState(round: number): void {
     R[2 * n] = round % 4 === 0 ? same : pick();
     R[2 * n + 1] = round % 3 === 0 ? R[2 * n] >> 31 : round % 3 === 1 ? 0 : pick();
   }
-  // Some returns lead into the page.
-  R[IPB] = R[IPB + 1] = 0;
   R[RSP] = 0x7000 + (round & 7) * 8;
   R[RSP + 1] = 0;
   R[FT] = (round % 7) | ((round & 3) << 8);
@@ -101,28 +112,41 @@ function heat(region: (entry: number) => number, characters: number): void {
 }
 
 /**
- * Runs each case of a region a few times and leaves no trace in the machine. `keys` has a number for each case from which its starts are made up: the same
- * block takes the same paths in every version of a region. `characters` is the length of its text; with `optimise`, V8 is then made to optimise it.
+ * Runs each case of a region a few times and leaves no trace in the machine. `starts` belong to the cases; the same block takes the same paths in every
+ * version of a region. `pages` are what the code TLB has to know. `characters` is the length of the region's text; with `optimise`, V8 is then made to optimise it.
  */
-export function trainRegion(region: (entry: number) => number, characters: number, keys: readonly number[], optimise: boolean): void {
+export function trainRegion(
+  region: (entry: number) => number, characters: number, starts: readonly TrainingStart[], pages: readonly RegionPage[], optimise: boolean,
+): void {
   const saved = R.slice(0, STATE_BYTES / 4);
   R[TRAINING] = 1;
   R[TLBB] = TRAINING_BANK;
+  R[CODE_BANK] = TRAINING_CODE_BANK;
   T.fill(1, TRAINING_BANK, TRAINING_BANK + BANK_WORDS);
+  T.fill(1, TRAINING_CODE_BANK, TRAINING_CODE_BANK + BANK_WORDS);
+  for (const { delta, host } of pages) {
+    const lo = delta * 4096, i = ((lo >>> 10) & 4092) | TRAINING_CODE_BANK;
+    T[i] = lo;
+    T[i + 1] = lo >> 31;
+    T[i + 2] = host;
+  }
   for (let round = 0; round < ROUNDS; round++) {
-    for (let entry = 0; entry < keys.length; entry++) {
-      seed = Math.imul(keys[entry] + 1, 0x9e3779b1) ^ Math.imul(round + 1, 0x85ebca6b);
+    starts.forEach(({ key, delta }, entry) => {
+      seed = Math.imul(key + 1, 0x9e3779b1) ^ Math.imul(round + 1, 0x85ebca6b);
       fillPage(round);
       fillState(round);
+      R[IPB] = delta * 4096;
+      R[IPB + 1] = delta >> 31;
       R[BUD] = BUDGET;
       const start = R.slice(0, FX + 1);
       for (let misses = 0; misses < MAX_MISSES; misses++) {
         R[EXIT] = -1;
+        R[CAME_BACK] = 0;
         region(entry);
-        if ((R[EXIT] & 3) !== LEAVE_RECORD || !mapMissedPage()) break;
+        if ((R[EXIT] & 7) !== LEAVE_RECORD || !mapMissedPage()) break;
         R.set(start);
       }
-    }
+    });
   }
   if (optimise) heat(region, characters);
   T.fill(1, TRAINING_BANK, TRAINING_BANK + BANK_WORDS);

@@ -1,5 +1,5 @@
 /**
- * The second tier: regions. A region is a JavaScript function made from the blocks of one guest page around a hot one (region-text.ts); inside it, operands
+ * The second tier: regions. A region is a JavaScript function made from blocks around a hot one (region-text.ts); inside it, operands
  * are literals and jumps between its blocks cost little. The text of every instruction is the record kind's own (semantics/), so the two tiers
  * cannot differ in meaning, and each block still takes its exact length off the budget before it starts, so they do not differ in
  * time either. What is not plain computation a region leaves to the interpreter, from the very instruction on.
@@ -9,22 +9,26 @@
  * written, the whole region is dropped; pages where that happens often get no more.
  */
 import {
-  BUD, ENGINE_STATE, FRH, FRL, FSH, FSL, FT, FX, IPB, R, RIP,
+  BUD, CODE64, CODE_BANK, ENGINE_STATE, FRH, FRL, FSH, FSL, FT, FX, IPB, R, RIP,
 } from '../state';
-import { C, INFO } from '../record';
+import { C, INFO, MODE_FLAT } from '../record';
+import { T } from '../mmu/tlb';
 import { BLOCK_CROSSING, BLOCK_DEAD, BLOCK_UNLINKED, codeEpoch, copyRecord, findBlockAt, lookup } from './blocks';
 import { GENERIC_HANDLERS } from './handlers';
 import { KIND_GENERIC_END, KIND_REGION, KINDS, REGION_KILLED } from './kinds';
 import { link } from './link';
 import { JUMP_WORDS } from './semantics/control';
 import * as flagWords from './flag-words';
-import { chooseEntries, LEAVE_LINK, LEAVE_LOOKUP, LEAVE_RECORD, regionText } from './region-text';
-import type { RegionBlock } from './region-text';
+import { chooseEntries, LEAVE_AGAIN, LEAVE_BUDGET, LEAVE_LINK, LEAVE_RECORD, regionText, RESULT } from './region-text';
+import type { RegionBlock, RegionPage, Target } from './region-text';
 import { isTraining, noteTrainingExit, SEEN, trainableHandler, trainRegion } from './region-training';
+import type { TrainingStart } from './region-training';
 
 /** Instructions per region at most: V8 gives up on functions over 60 KB of bytecode, and small ones are optimised sooner. */
 const MAX_INSTRUCTIONS = 200;
 const MAX_BLOCKS = 48;
+/** Pages per region, and how far they may lie from the first one, in pages. */
+const MAX_PAGES = 4, MAX_DISTANCE = 0x20000;
 /** Entry points at most, and instructions in all regions; beyond, everything is dropped and starts afresh. */
 const MAX_ENTRIES = 1 << 16, MAX_TOTAL = 50_000;
 /** Regions that a page may lose to writes before it gets no more. */
@@ -104,55 +108,112 @@ function terminator(P: number): { at: number; word: number } {
 const LINKED = KINDS.map((kind) => kind.ends === true && kind.words > JUMP_WORDS && !/^(call\d+[rm]|generic-end)$/.test(kind.name));
 const RETURNS_HERE = KINDS.map((kind) => /^(call\d+[rm]?|generic-end)$/.test(kind.name));
 
-function usable(block: number, like: number): boolean {
-  return block > 0 && (C[block - 2] & (BLOCK_CROSSING | BLOCK_DEAD | BLOCK_UNLINKED)) === 0 && C[block - 2] === C[like - 2]
-    && (C[block - 3] >>> 12) === (C[like - 3] >>> 12) && (C[block] & 1023) !== 0;
+function usable(block: number, mode: number): boolean {
+  return block > 0 && (C[block - 2] & ~BLOCK_CROSSING) === mode && (C[block - 2] === mode || ((mode & MODE_FLAT) !== 0 && C[block - 8] >= 0)) && (C[block] & 1023) !== 0;
 }
 
-/** Blocks that the block's last record goes to directly. */
-function directSuccessors(P: number): number[] {
+/** Offsets, from the block's own page, of what its last record goes to directly. */
+function directOffsets(P: number): number[] {
   const { at, word } = terminator(P);
   if (!LINKED[word & 1023]) return [];
   const links = at + KINDS[word & 1023].words - JUMP_WORDS;
-  const found = [C[links], C[links + 1]];
-  return found.filter((block) => usable(block, P));
+  // A jump that is always or never taken has one target only.
+  return [C[links + 2], C[links + 3]].filter((_, which) => which === 0 || !/^(jmp|next|call\d+)$/.test(KINDS[word & 1023].name));
 }
 
-/** Block that a call, or an instruction of which L0 only knows that it ends the block, comes back to. */
-function returnBlock(P: number): number {
+/** Offset that a call, or an instruction of which one only knows that it ends the block, comes back to; -1 if there is none. */
+function returnOffset(P: number): number {
   const { at, word } = terminator(P);
   const id = word & 1023;
-  if (!RETURNS_HERE[id]) return 0;
-  const next = id === KIND_GENERIC_END ? (INFO[at] & 4095) + ((word >>> 10) & 15) : C[at + JUMP_WORDS];
-  if (next <= 0 || next >= 4096) return 0;
-  const block = findBlockAt((C[P - 3] & -4096) + next, C[P - 2]);
-  return usable(block, P) ? block : 0;
+  if (!RETURNS_HERE[id]) return -1;
+  return id === KIND_GENERIC_END ? (INFO[at] & 4095) + ((word >>> 10) & 15) : C[at + JUMP_WORDS];
 }
 
-/** Executed blocks of the page that can be reached from `head`, nearest first, in page order. */
-function gather(head: number, returns: Set<number>): number[] {
-  const blocks = [head];
-  let instructions = countOf(head);
-  for (let n = 0; n < blocks.length && blocks.length < MAX_BLOCKS; n++) {
-    const back = returnBlock(blocks[n]);
-    if (back > 0) returns.add(back);
-    for (const block of [...directSuccessors(blocks[n]), back]) {
-      if (block === 0 || blocks.includes(block)) continue;
-      if (instructions + countOf(block) > MAX_INSTRUCTIONS || blocks.length >= MAX_BLOCKS) continue;
-      instructions += countOf(block);
-      blocks.push(block);
+/** Blocks and pages of a region that is being put together. */
+class Draft {
+  readonly pages: RegionPage[] = [];
+  readonly blocks = new Map<number, RegionBlock>();
+  /** Blocks that calls return to. */
+  readonly returns = new Set<number>();
+  instructions = 0;
+  private readonly mode: number;
+
+  constructor(head: number) {
+    this.mode = C[head - 2] & ~BLOCK_CROSSING;
+    this.pages.push({ delta: 0, host: C[head - 3] & -4096 });
+    this.add(head, 0);
+    this.gather();
+  }
+
+  /** Block of the region at an offset from the page of `from`, 0 if there is none. */
+  readonly target: Target = (from, offset) => {
+    const page = this.pages.findIndex(({ delta }) => delta === this.pages[from.page].delta + (offset >> 12));
+    if (page < 0) return 0;
+    const block = findBlockAt(this.pages[page].host + (offset & 4095), this.mode);
+    return this.blocks.has(block) ? block : 0;
+  };
+
+  successors(P: number): number[] {
+    const block = this.blocks.get(P);
+    return block === undefined ? [] : directOffsets(P).map((offset) => this.target(block, offset)).filter((next) => next > 0);
+  }
+
+  /** Adds executed blocks that can be reached from the head, nearest first, until the region is large enough. */
+  private gather(): void {
+    for (const block of this.blocks.values()) {
+      for (const offset of directOffsets(block.P)) this.reach(block, offset);
+      const back = returnOffset(block.P);
+      if (back < 0) continue;
+      const next = this.reach(block, back);
+      if (next > 0) this.returns.add(next);
     }
   }
-  return blocks.sort((a, b) => (C[a - 3] & 4095) - (C[b - 3] & 4095));
+
+  /** Block at an offset from the page of `from`; it joins the region if there is room. 0 if it cannot. */
+  private reach(from: RegionBlock, offset: number): number {
+    const page = this.pageAt(this.pages[from.page].delta + (offset >> 12));
+    if (page < 0) return 0;
+    const P = findBlockAt(this.pages[page].host + (offset & 4095), this.mode);
+    if (this.blocks.has(P)) return P;
+    if (!usable(P, this.mode) || this.blocks.size >= MAX_BLOCKS || this.instructions + countOf(P) > MAX_INSTRUCTIONS) return 0;
+    this.add(P, page);
+    return P;
+  }
+
+  private add(P: number, page: number): void {
+    const count = countOf(P);
+    this.blocks.set(P, { P, word: wordOf(P), count, index: this.blocks.size, page });
+    this.instructions += count;
+  }
+
+  /** Index of the page `delta` pages from the head's, -1 if it cannot be told where it is, or there are too many. */
+  private pageAt(delta: number): number {
+    const known = this.pages.findIndex((page) => page.delta === delta);
+    if (known >= 0 || this.pages.length >= MAX_PAGES || Math.abs(delta) > MAX_DISTANCE || (this.mode & MODE_FLAT) === 0) return known;
+    const bytes = delta * 4096;
+    const lo = (R[IPB] + bytes) | 0;
+    const hi = R[CODE64] === 0 ? 0 : (R[IPB + 1] + (bytes >> 31) + (lo >>> 0 < bytes >>> 0 ? 1 : 0)) | 0;
+    const i = ((lo >>> 10) & 4092) | R[CODE_BANK];
+    if (T[i] !== lo || T[i + 1] !== hi) return -1;
+    return this.pages.push({ delta, host: T[i + 2] }) - 1;
+  }
+
+  /** Blocks in the order of their addresses. */
+  inOrder(): number[] {
+    const place = ({ page, P }: RegionBlock): number => this.pages[page].delta * 4096 + (C[P - 3] & 4095);
+    return [...this.blocks.values()].sort((a, b) => place(a) - place(b)).map(({ P }) => P);
+  }
 }
 
 // --- Leaving a region ---
 
 /**
- * Puts the budget and the flags back into R; returns what the `region` record wants (kinds.ts). Arguments: see region-text.ts; (a, h) is the address of the access
- * that was to be made, if any.
+ * Puts the budget and the flags back into R and finds where to go on. Returns a case of the same region; or -1, with what the `region` record wants
+ * (kinds.ts) in R[RESULT]. Arguments: see region-text.ts; (a, h) is the address of the access that was to be made, if any.
  */
-function leave(x: number, n: number, ft: number, fl: number, fh: number, sl: number, sh: number, fx: number, a: number, h: number): number {
+function leave(
+  x: number, n: number, ft: number, fl: number, fh: number, sl: number, sh: number, fx: number, a: number, h: number, region: RegionFunction,
+): number {
   if (isTraining()) return noteTrainingExit(x, a, h);
   R[BUD] = n;
   R[FT] = ft;
@@ -161,81 +222,111 @@ function leave(x: number, n: number, ft: number, fl: number, fh: number, sl: num
   R[FSL] = sl;
   R[FSH] = sh;
   R[FX] = fx;
-  const value = x >> 2;
-  switch (x & 3) {
-    case LEAVE_RECORD: return -value;
-    case LEAVE_LINK: {
-      const block = C[value];
-      return block !== 0 ? block : link(value - 1, 1);
-    }
-    case LEAVE_LOOKUP: return lookup();
-    default: {
+  const value = x >> 3;
+  let block: number;
+  switch (x & 7) {
+    case LEAVE_RECORD:
+      R[RESULT] = -value;
+      return -1;
+    case LEAVE_BUDGET:
       R[CUT_AT] = value;
       R[BUD] = n + countOf(value);
-      R[RIP] = R[IPB] + (INFO[value] & 4095);
-      R[RIP + 1] = R[IPB + 1];
-      return 0;
-    }
+      comeTo(value);
+      R[RESULT] = 0;
+      return -1;
+    case LEAVE_LINK:
+      block = C[value];
+      if (block === 0) block = link(value - 1, 1);
+      break;
+    case LEAVE_AGAIN:
+      comeTo(value);
+      block = lookup();
+      break;
+    default:
+      block = lookup();
+      break;
   }
+  const word = C[block];
+  if ((word & 1023) === KIND_REGION && REGION_FUNCTIONS[word >>> 10] === region) {
+    R[REGION_KILLED] = 0;
+    return REGION_CASES[word >>> 10];
+  }
+  R[RESULT] = block;
+  return -1;
+}
+
+/** RIP becomes the start of a block of the current page. */
+function comeTo(P: number): void {
+  R[RIP] = R[IPB] + (INFO[P] & 4095);
+  R[RIP + 1] = R[IPB + 1];
 }
 
 // --- Compiling, installing, dropping ---
 
-/** Compiles and trains the region around block `head`; null if there is no room or it makes no sense. */
+/** Compiles and trains the region around block `head`, which is about to run; null if there is no room or it makes no sense. */
 export function prepareRegion(head: number): Region | null {
-  if (compile === null || !usable(head, head)) return null;
+  if (compile === null || !usable(head, C[head - 2] & ~BLOCK_CROSSING) || (C[head - 2] & (BLOCK_DEAD | BLOCK_UNLINKED)) !== 0) return null;
   const page = C[head - 3] >>> 12;
   if ((losses.get(page) ?? 0) >= MAX_LOSSES) return null;
-  const wanted = new Set<number>();
-  const blocks = gather(head, wanted);
-  const instructions = blocks.reduce((sum, P) => sum + countOf(P), 0);
-  if (REGION_FUNCTIONS.length + blocks.length > MAX_ENTRIES || REGION_STATS.instructions + instructions > MAX_TOTAL) {
+  const draft = new Draft(head);
+  const { blocks, pages, instructions } = draft;
+  if (REGION_FUNCTIONS.length + blocks.size > MAX_ENTRIES || REGION_STATS.instructions + instructions > MAX_TOTAL) {
     dropAll();
     return null;
   }
-  const described = new Map<number, RegionBlock>(blocks.map((P, index) => [P, { P, word: wordOf(P), count: countOf(P), index }]));
+  const ordered = draft.inOrder();
   const copies = new Map<number, number>();
-  let room = true;
   const copyOf = (P: number): number => {
     let copy = copies.get(P);
     if (copy === undefined) {
       const word = wordOf(P);
       copy = copyRecord(P, word, KINDS[word & 1023].words);
-      if (copy === 0) room = false;
       copies.set(P, copy);
     }
     return copy;
   };
   const name = `region-${(C[head - 3] >>> 0).toString(16)}`;
   const build = (entryBlocks: readonly number[], mark: boolean): RegionFunction => {
-    const text = regionText(described, entryBlocks, copyOf, mark);
-    const entryAt = new Int8Array(4096).fill(-1);
-    entryBlocks.forEach((P, index) => {
-      entryAt[INFO[P] & 4095] = index;
+    const text = regionText(blocks, pages, entryBlocks, copyOf, draft.target, mark);
+    const extra: Record<string, unknown> = { ...flagWords, leave, SEEN };
+    pages.forEach((_, index) => {
+      extra[`ENTRIES${index}`] = new Int8Array(4096).fill(-1);
     });
-    const extra: Record<string, unknown> = { ...flagWords, leave, ENTRIES: entryAt, SEEN };
+    const starts = entryBlocks.map((P, index): TrainingStart => {
+      const offset = INFO[P] & 4095, { page: at } = blocks.get(P) as RegionBlock;
+      (extra[`ENTRIES${at}`] as Int8Array)[offset] = index;
+      return { key: offset, delta: pages[at].delta };
+    });
     for (const number of text.handlers) extra[`H${number}`] = trainableHandler(number, GENERIC_HANDLERS[number]);
     const run = (compile as Compile)(text.source, name, extra) as RegionFunction;
-    trainRegion(run, text.source.length, entryBlocks.map((P) => INFO[P] & 4095), !mark);
+    trainRegion(run, text.source.length, starts, codePages(ordered, draft), !mark);
     return run;
   };
   // Nested blocks that training does not reach would throw V8's code away at their first visit: they become entries, where training can start.
-  let entryBlocks = chooseEntries(blocks, head, directSuccessors, wanted);
+  const wanted = new Set(draft.returns);
+  const successors = (P: number): number[] => draft.successors(P);
+  let entryBlocks = chooseEntries(ordered, head, successors, wanted);
   SEEN.fill(0);
-  if (entryBlocks.length < blocks.length) {
+  if (entryBlocks.length < ordered.length) {
     build(entryBlocks, true);
-    for (const block of described.values()) if (SEEN[block.index] === 0) wanted.add(block.P);
-    entryBlocks = chooseEntries(blocks, head, directSuccessors, wanted);
+    for (const block of blocks.values()) if (SEEN[block.index] === 0) wanted.add(block.P);
+    entryBlocks = chooseEntries(ordered, head, successors, wanted);
   }
   const run = build(entryBlocks, false);
-  if (!room) return null;
+  if ([...copies.values()].includes(0)) return null;
   REGION_STATS.compiled++;
-  return { blocks, entryBlocks, instructions, page, run, entries: [], epoch: codeEpoch };
+  return { blocks: ordered, entryBlocks, instructions, page, run, entries: [], epoch: codeEpoch };
+}
+
+/** The region's pages, and those that its crossing blocks go on in. */
+function codePages(blocks: readonly number[], draft: Draft): RegionPage[] {
+  const crossing = blocks.filter((P) => (C[P - 2] & BLOCK_CROSSING) !== 0);
+  return [...crossing.map((P) => ({ delta: draft.pages[(draft.blocks.get(P) as RegionBlock).page].delta + 1, host: C[P - 8] })), ...draft.pages];
 }
 
 /** Makes a prepared region executable, if its blocks still live. */
 export function installRegion(region: Region): boolean {
-  if (region.epoch !== codeEpoch || !region.blocks.every((P) => usable(P, region.blocks[0]))) return false;
+  if (region.epoch !== codeEpoch || !region.blocks.every((P) => usable(P, C[P - 2] & ~BLOCK_CROSSING & ~BLOCK_DEAD & ~BLOCK_UNLINKED))) return false;
   region.entryBlocks.forEach((P, index) => {
     const word = wordOf(P), count = countOf(P);
     const entry = REGION_FUNCTIONS.push(region.run) - 1;

@@ -32,10 +32,12 @@ export const EMPTY_BANK = CONTEXTS * CONTEXT_WORDS;
 export const TRAINING_BANK = EMPTY_BANK + BANK_WORDS;
 /** Data bank of explicit supervisor accesses while CR4.SMAP and EFLAGS.AC are set. */
 export const SMAP_BANK = TRAINING_BANK + BANK_WORDS;
+/** The code bank of that training. */
+export const TRAINING_CODE_BANK = SMAP_BANK + BANK_WORDS;
 
 /** Generated code masks its indexes with this, so that V8 need not check them against the length of T. */
 export const TLB_MASK = (1 << 19) - 1;
-if (SMAP_BANK + BANK_WORDS > TLB_MASK) throw new Error('the TLB banks do not fit under the mask');
+if (TRAINING_CODE_BANK + BANK_WORDS > TLB_MASK) throw new Error('the TLB banks do not fit under the mask');
 
 /**
  * Entries of four words. Data: read tag (linear page, low word), linear page high word, host offset minus linear low word, write tag (equal to the read
