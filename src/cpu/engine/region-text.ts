@@ -18,6 +18,8 @@ import { C, MODE_SIZE_MASK } from '../record';
 import { TLB_MASK } from '../mmu/tlb';
 import { BLOCK_CROSSING, CURRENT_PAGE } from './blocks';
 import { KIND_GENERIC, KIND_GENERIC_END, KINDS, REGION_KILLED } from './kinds';
+import { REGISTER_LOCALS, useLocals } from './register-locals';
+import type { KnownWords } from './register-locals';
 import { below, forRegion } from './semantics/vocabulary';
 import type { Operands } from './semantics/vocabulary';
 
@@ -117,6 +119,7 @@ class Emitter {
   text(): RegionText {
     const cases = this.entries.map((P, index) => this.caseText(P, index));
     const locals = 'let a=0,h=0,p=0,i=0,t=0,u=0,v=0,w=0,xl=0,xh=0,yl=0,yh=0,zl=0,zh=0,al=0,ah=0,x=0,'
+      + `${REGISTER_LOCALS},`
       + `n=R[${BUD}],${FLAG_LOCALS.map(([word, local]) => `${local}=R[${word}]`).join()},tb=R[${TLBB}],cb=R[${CODE_BANK}];`;
     const source = `return function region(e){${locals}for(;;){L:for(;;)switch(e){\n${cases.join('\n')}\ndefault:return 0;}`
       + `e=leave(x,n,${FLAG_ARGUMENTS},a,h,region)|0;if(e<0)return R[${RESULT}]|0;}}`;
@@ -126,19 +129,19 @@ class Emitter {
   private caseText(P: number, index: number): string {
     this.current = index;
     this.loops = false;
-    const body = this.blockText(P, false);
+    const body = this.blockText(P, false, new Map());
     const inLoop = this.loops ? `B${index}:for(;;){${body.replaceAll('@fall;', `break B${index};`)}}` : body.replaceAll('@fall;', '');
     return `case ${index}:${inLoop}`;
   }
 
   /** Goes from block `from` to the block at P, or leaves through the link word at `link` when the region does not have it. */
-  private jump(from: RegionBlock, P: number, link: number): string {
+  private jump(from: RegionBlock, P: number, link: number, known: KnownWords): string {
     const block = this.blocks.get(P);
     if (P <= 0 || block === undefined) return exit(link, LEAVE_LINK);
-    if (block.page === from.page) return this.enter(P);
+    if (block.page === from.page) return this.enter(P, known);
     const page = this.pages[block.page];
     return `${this.findPage(page.delta - this.pages[from.page].delta)}if(${this.pageHolds(page.host)}){R[${IPB}]=t;R[${IPB + 1}]=v;R[${CURRENT_PAGE}]=${page.host};`
-      + `${this.enter(P)}}else{${exit(link, LEAVE_LINK)}}`;
+      + `${this.enter(P, known)}}else{${exit(link, LEAVE_LINK)}}`;
   }
 
   /** Puts the linear address of the page `pages` pages on into t, v, and its slot of the code TLB into i. */
@@ -152,9 +155,9 @@ class Emitter {
     return `T[i]===t&&T[i+1|0]===v&&T[i+2|0]===${literal(host)}`;
   }
 
-  private enter(P: number): string {
+  private enter(P: number, known: KnownWords): string {
     const index = this.caseOf.get(P);
-    if (index === undefined) return this.blockText(P, true);
+    if (index === undefined) return this.blockText(P, true, new Map(known));
     if (index === this.current) {
       this.loops = true;
       return `continue B${index};`;
@@ -178,7 +181,7 @@ class Emitter {
         return `a=R[${base}]+${k(n)}|0;h=${this.high(`R[${base + 1}]`, displacement)};`;
       },
       addressLow: `a=${base === EAT && addressed ? 'al' : `R[${base}]`}+${k(1)}|0;`,
-      follow: (words, which) => this.jump(block, this.target(block, at + words + which), at + words + which),
+      follow: (words, which) => `@${at + words + which};`,
       arrive: (lo, hi) => `t=${lo}-R[${IPB}]|0;if(t>>>0<4096&&${hi}===R[${IPB + 1}]&&(u=ENTRIES${block.page}[t])>=0){e=u;continue L;}`
         + `R[${RIP}]=${lo};R[${RIP + 1}]=${hi};${exit(0, LEAVE_LOOKUP)}`,
       landed: exit(0, LEAVE_LOOKUP),
@@ -197,7 +200,7 @@ class Emitter {
     return displacement < 0 ? `${base}-1+${below('a', literal(displacement))}|0` : `${base}+${below('a', literal(displacement))}|0`;
   }
 
-  private blockText(P: number, nested: boolean): string {
+  private blockText(P: number, nested: boolean, known: KnownWords): string {
     const block = this.blocks.get(P);
     if (block === undefined) throw new Error('a region jumps to a block that it does not have');
     let text = nested && this.mark ? `SEEN[${block.index}]=1;` : '';
@@ -212,14 +215,17 @@ class Emitter {
       const operands = this.operands(block, at, word, addressed);
       let body = this.withLiterals(kind.body(operands), word);
       if (isAddress) body = body.replace(`R[${EAT}]=a;R[${EAT + 1}]=`, 'al=a;ah=');
+      if (!isGeneric) body = useLocals(body, known);
       // A handler reads its record; the block's first word is about to become the region's.
       const record = at === P ? (isGeneric ? this.copyOf(P) : P) : at;
       if (isGeneric) this.handlers.add(C[at + 5]);
       const miss = `{${exit(addressed ? start : at, LEAVE_RECORD)}}`;
       body = forRegion(body, miss, PUT_BACK, FETCH);
-      // After a handler: its store may have hit this very code.
+      // After a handler: it may have changed any register, and its store may have hit this very code.
+      if (isGeneric) known.clear();
       if (id === KIND_GENERIC) body += `if(R[${REGION_KILLED}]!==0){${exit(at + kind.words, LEAVE_RECORD)}}`;
-      text += body.replace(/\bP\b/g, String(record));
+      body = body.replace(/\bP\b/g, String(record));
+      text += body.replace(/@(\d+);/g, (_, link: string) => this.jump(block, this.target(block, Number(link)), Number(link), known));
       start = isAddress ? at : 0;
       at += kind.words;
       if (kind.ends) break;
