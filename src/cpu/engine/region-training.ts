@@ -18,7 +18,7 @@ const EXIT = ENGINE_STATE + 5, MISSED = ENGINE_STATE + 6;
 /** State word: 1 after a jump out of the region led back into it. */
 const CAME_BACK = ENGINE_STATE + 10;
 /** Starts per entry. */
-const ROUNDS = 16;
+const ROUNDS = 28;
 /** TLB misses repaired per start at most. */
 const MAX_MISSES = 24;
 /** Instructions that a start may execute. */
@@ -80,11 +80,11 @@ function pick(): number {
 }
 
 function fillState(round: number): void {
-  const same = pick();
+  const same = pick(), sameHigh = pick();
   for (let n = 0; n < 16; n++) {
     // Equal registers, small ones, wild ones.
-    R[2 * n] = round % 4 === 0 ? same : pick();
-    R[2 * n + 1] = round % 3 === 0 ? R[2 * n] >> 31 : round % 3 === 1 ? 0 : pick();
+    R[2 * n] = round % 4 === 0 ? same : round % 4 === 1 ? same + (n & 3) - 1 : pick();
+    R[2 * n + 1] = round % 5 < 2 ? R[2 * n] >> 31 : round % 5 === 2 ? 0 : round % 5 === 3 ? pick() : sameHigh + ((seed >>> 9) & 1);
   }
   R[RSP] = 0x7000 + (round & 7) * 8;
   R[RSP + 1] = 0;
@@ -98,7 +98,7 @@ function fillState(round: number): void {
 
 function fillPage(round: number): void {
   const same = pick();
-  for (let at = 0; at < 4096 + 64; at += 4) memView.setInt32(TRAINING_PAGE + at, round % 3 === 0 ? same : round % 3 === 1 && at & 4 ? 0 : pick(), true);
+  for (let at = 0; at < 4096 + 64; at += 4) memView.setInt32(TRAINING_PAGE + at, round % 7 === 0 ? same : round % 7 < 3 && at & 4 ? 0 : round % 7 === 3 ? same + ((at >> 2) & 3) - 1 : pick(), true);
 }
 
 /** Bytes of code V8 wants to have seen executed, per byte of a function's own code, before it optimises the function: with room to spare. */

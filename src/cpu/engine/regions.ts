@@ -130,15 +130,17 @@ function returnOffset(P: number): number {
 }
 
 /** Blocks and pages of a region that is being put together. */
-class Draft {
+export class Draft {
   readonly pages: RegionPage[] = [];
   readonly blocks = new Map<number, RegionBlock>();
   /** Blocks that calls return to. */
   readonly returns = new Set<number>();
   instructions = 0;
+  readonly head: number;
   private readonly mode: number;
 
   constructor(head: number) {
+    this.head = head;
     this.mode = C[head - 2] & ~BLOCK_CROSSING;
     this.pages.push({ delta: 0, host: C[head - 3] & -4096 });
     this.add(head, 0);
@@ -263,13 +265,17 @@ function comeTo(P: number): void {
 
 // --- Compiling, installing, dropping ---
 
-/** Compiles and trains the region around block `head`, which is about to run; null if there is no room or it makes no sense. */
-export function prepareRegion(head: number): Region | null {
-  if (compile === null || !usable(head, C[head - 2] & ~BLOCK_CROSSING) || (C[head - 2] & (BLOCK_DEAD | BLOCK_UNLINKED)) !== 0) return null;
+/** What a region around block `head`, which is about to run, would consist of; null if there can be none. */
+export function draftRegion(head: number): Draft | null {
+  if (!usable(head, C[head - 2] & ~BLOCK_CROSSING) || (C[head - 2] & (BLOCK_DEAD | BLOCK_UNLINKED)) !== 0) return null;
+  return (losses.get(C[head - 3] >>> 12) ?? 0) >= MAX_LOSSES ? null : new Draft(head);
+}
+
+/** Compiles and trains a region; null if there is no room. */
+export function prepareRegion(draft: Draft): Region | null {
+  if (compile === null) return null;
+  const { blocks, head, pages, instructions } = draft;
   const page = C[head - 3] >>> 12;
-  if ((losses.get(page) ?? 0) >= MAX_LOSSES) return null;
-  const draft = new Draft(head);
-  const { blocks, pages, instructions } = draft;
   if (REGION_FUNCTIONS.length + blocks.size > MAX_ENTRIES || REGION_STATS.instructions + instructions > MAX_TOTAL) {
     dropAll();
     return null;
@@ -348,7 +354,8 @@ export function installRegion(region: Region): boolean {
 
 /** Compiles the region around block `head` and installs it at once. */
 export function compileRegion(head: number): boolean {
-  const region = prepareRegion(head);
+  const draft = draftRegion(head);
+  const region = draft === null ? null : prepareRegion(draft);
   return region !== null && installRegion(region);
 }
 

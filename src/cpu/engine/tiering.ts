@@ -1,20 +1,23 @@
 /**
  * Which code gets compiled, and when. The run loop looks every few thousand instructions at which block is about to run, so that counting costs the
- * interpreter nothing. A block met often within a window of recent samples (a rate, not a total: lukewarm code stays interpreted) becomes the head of
- * a region. The region is installed some time later, when V8 has had time to optimise it; until then the interpreter goes on.
+ * interpreter nothing. Blocks met often within a window of recent samples (a rate, not a total: lukewarm code stays interpreted) become a region. It is installed some time later, when V8 has had time to optimise it; until then the interpreter goes on.
  */
 import { C } from '../record';
 import { R } from '../state';
 import { KIND_REGION } from './kinds';
-import { CUT_AT, installRegion, prepareRegion } from './regions';
+import { CUT_AT, draftRegion, installRegion, prepareRegion } from './regions';
 import type { Region } from './regions';
 
 /** Instructions between two samples, on average. */
 const SAMPLE_CYCLES = 12_000;
-/** A window of samples, and how many of them a block needs to be worth compiling. */
-const WINDOW_SAMPLES = 4096, HOT_SAMPLES = 40;
-/** Samples that V8 is given per instruction of a region (about 0.4 ms of compilation). */
-const SAMPLES_PER_INSTRUCTION = 5;
+/**
+ * A window of samples; how many of them all blocks of a region together need for it to be worth compiling (5 million instructions: V8 takes the time of some
+ * million interpreted ones for it), and how many its first block needs for a region to be considered.
+ */
+const WINDOW_SAMPLES = 16_384, HOT_SAMPLES = 400, WARM_SAMPLES = 25;
+const COUNT_MASK = 1023, COUNT_BITS = 10;
+/** Samples that V8 is given per instruction of a region (up to 1 ms of compilation). */
+const SAMPLES_PER_INSTRUCTION = 10;
 
 let samples = 0;
 /** Regions that wait for V8, oldest first, and the sample at which the first may be installed. */
@@ -45,14 +48,25 @@ export function sample(P: number): boolean {
     return false;
   }
   const window = (samples / WINDOW_SAMPLES) | 0;
-  const word = C[P - 7];
-  const count = word >> 8 === window ? Math.min(255, (word & 255) + 1) : 1;
-  C[P - 7] = (window << 8) | count;
-  if (count < HOT_SAMPLES || (C[P] & 1023) === KIND_REGION || waiting.some((region) => region.blocks.includes(P))) return false;
-  C[P - 7] = (window + 1) << 8;
-  const region = prepareRegion(P);
+  const count = Math.min(COUNT_MASK, samplesOf(P, window) + 1);
+  C[P - 7] = (window << COUNT_BITS) | count;
+  if (!isTurn(count) || (C[P] & 1023) === KIND_REGION || waiting.some((region) => region.blocks.includes(P))) return false;
+  const draft = draftRegion(P);
+  if (draft === null || draft.inOrder().reduce((sum, block) => sum + samplesOf(block, window), 0) < HOT_SAMPLES) return false;
+  const region = prepareRegion(draft);
   if (region === null) return true;
   if (waiting.length === 0) installAt = samples + delayOf(region);
   waiting.push(region);
   return true;
+}
+
+/** Samples of a block in this window. */
+function samplesOf(P: number, window: number): number {
+  return C[P - 7] >> COUNT_BITS === window ? C[P - 7] & COUNT_MASK : 0;
+}
+
+/** Counts at which a region around the block is considered: WARM_SAMPLES and its doubles. */
+function isTurn(count: number): boolean {
+  const times = count / WARM_SAMPLES;
+  return Number.isInteger(times) && (times & (times - 1)) === 0;
 }

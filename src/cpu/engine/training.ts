@@ -149,7 +149,7 @@ export function train(interpret: Interpret): void {
   const after = SCRATCH_RECORDS + 1;
   // Functions of different making, lest V8 bet on one.
   REGION_FUNCTIONS.push(() => STOP, () => 0, () => -after, () => -SCRATCH_RECORDS, () => 0 - SCRATCH_RECORDS);
-  for (let n = 0; n < REGION_FUNCTIONS.length; n++) ENTRY_WORDS[n] = kindId(n & 1 ? 'next' : 'mov64rr');
+
   const ids = [...HOT_KINDS, 'rol8ri', 'adc16rr', 'xor16mr', 'bswap64', 'jnp', 'jo', 'jp'].map(kindId);
   for (let round = 0; round < ROUNDS; round++) {
     for (let at = AREA; at < DATA; at += 8) {
@@ -159,6 +159,8 @@ export function train(interpret: Interpret): void {
     const value = near(round & 15, round >> 1);
     for (let at = DATA; at < AREA + AREA_BYTES; at += 4) memView.setInt32(at, near(value, at >> 3), true);
     mem8[TARGET] = 0xf4;
+    ENTRY_WORDS[3] = kindId(['next', 'jmp', 'jne'][round % 3]);
+    ENTRY_WORDS[4] = kindId(['mov64rr', 'mov32rr', 'xor32rr'][round % 3]);
     for (const id of ids) {
       if (round % 6 === 0) flushEverything();
       trainKind(id, round);
