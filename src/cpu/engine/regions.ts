@@ -31,7 +31,7 @@ const MAX_BLOCKS = 48;
 const MAX_PAGES = 4, MAX_DISTANCE = 0x20000;
 /** Entry points at most, and instructions in all regions; beyond, everything is dropped and starts afresh. */
 const MAX_ENTRIES = 1 << 16, MAX_TOTAL = 50_000;
-/** Regions that a page may lose to writes before it gets no more. */
+/** Regions that a page may lose to writes within a window of tiering.ts before it gets no more. */
 const MAX_LOSSES = 8;
 
 /** State word: the block before which a region ended last because the budget was used up. */
@@ -268,7 +268,17 @@ function comeTo(P: number): void {
 /** What a region around block `head`, which is about to run, would consist of; null if there can be none. */
 export function draftRegion(head: number): Draft | null {
   if (!usable(head, C[head - 2] & ~BLOCK_CROSSING) || (C[head - 2] & (BLOCK_DEAD | BLOCK_UNLINKED)) !== 0) return null;
-  return (losses.get(C[head - 3] >>> 12) ?? 0) >= MAX_LOSSES ? null : new Draft(head);
+  return new Draft(head);
+}
+
+/** True for code in a page that has lost many regions to writes lately. */
+export function isVolatile(block: number): boolean {
+  return (losses.get(C[block - 3] >>> 12) ?? 0) >= MAX_LOSSES;
+}
+
+/** What was lost to writes so far no longer counts. */
+export function forgetLosses(): void {
+  losses.clear();
 }
 
 /** Compiles and trains a region; null if there is no room. */

@@ -5,7 +5,7 @@
 import { C } from '../record';
 import { R } from '../state';
 import { KIND_REGION } from './kinds';
-import { CUT_AT, draftRegion, installRegion, prepareRegion } from './regions';
+import { CUT_AT, draftRegion, forgetLosses, installRegion, isVolatile, prepareRegion } from './regions';
 import type { Region } from './regions';
 
 /** Instructions between two samples, on average. */
@@ -50,7 +50,8 @@ export function sample(P: number): boolean {
   const window = (samples / WINDOW_SAMPLES) | 0;
   const count = Math.min(COUNT_MASK, samplesOf(P, window) + 1);
   C[P - 7] = (window << COUNT_BITS) | count;
-  if (!isTurn(count) || (C[P] & 1023) === KIND_REGION || waiting.some((region) => region.blocks.includes(P))) return false;
+  if (samples % WINDOW_SAMPLES === 0) forgetLosses();
+  if (!isTurn(count) || (C[P] & 1023) === KIND_REGION || isVolatile(P) || waiting.some((region) => region.blocks.includes(P))) return false;
   const draft = draftRegion(P);
   if (draft === null || draft.inOrder().reduce((sum, block) => sum + samplesOf(block, window), 0) < HOT_SAMPLES) return false;
   const region = prepareRegion(draft);
