@@ -14,7 +14,7 @@
  * x = value << 3 | what, what being one of LEAVE_*.
  */
 import { AMASK, BUD, CODE_BANK, EAT, ENGINE_STATE, FRH, FRL, FSH, FSL, FT, FX, IPB, RIP, TLBB } from '../state';
-import { C, MODE_SIZE_MASK } from '../record';
+import { C, MODE_FLAT, MODE_SIZE_MASK } from '../record';
 import { TLB_MASK } from '../mmu/tlb';
 import { BLOCK_CROSSING, CURRENT_PAGE } from './blocks';
 import { KIND_GENERIC, KIND_GENERIC_END, KINDS, REGION_KILLED } from './kinds';
@@ -36,6 +36,27 @@ export const LEAVE_AGAIN = 4;
 
 /** State word: what a region returns (kinds.ts). */
 export const RESULT = ENGINE_STATE + 9;
+
+/**
+ * A region's indirect jumps to other pages: 16 entries of four words by address, [RIP low, RIP high, host offset of the page, case]. What lies in the words of
+ * a free entry is no address.
+ */
+export const JUMP_WORDS_PER_REGION = 64;
+const JUMP_MASK = JUMP_WORDS_PER_REGION - 4;
+
+/** A table of jumps without entries. */
+export function noJumps(): Int32Array {
+  return new Int32Array(JUMP_WORDS_PER_REGION).fill(0x10000);
+}
+
+/** Enters a jump to the RIP given by two words, in a page at a host offset, to a case of the region. */
+export function noteJump(jumps: Int32Array, lo: number, hi: number, host: number, entry: number): void {
+  const at = (lo ^ (lo >>> 6)) & JUMP_MASK;
+  jumps[at] = lo;
+  jumps[at + 1] = hi;
+  jumps[at + 2] = host;
+  jumps[at + 3] = entry;
+}
 
 /** Text of an exit. */
 function exit(value: number, what: number): string {
@@ -104,6 +125,8 @@ class Emitter {
   private readonly targetOf: Target;
   private readonly mark: boolean;
   private readonly is64: boolean;
+  /** RIP is the linear address. */
+  private readonly flat: boolean;
 
   constructor(blocks: ReadonlyMap<number, RegionBlock>, pages: readonly RegionPage[], entries: readonly number[], copyOf: (P: number) => number, targetOf: Target, mark: boolean) {
     this.targetOf = targetOf;
@@ -112,6 +135,7 @@ class Emitter {
     this.entries = entries;
     this.copyOf = copyOf;
     this.mark = mark;
+    this.flat = (C[entries[0] - 2] & MODE_FLAT) !== 0;
     this.is64 = (C[entries[0] - 2] & MODE_SIZE_MASK) === 2;
     entries.forEach((P, index) => this.caseOf.set(P, index));
   }
@@ -122,7 +146,7 @@ class Emitter {
       + `${REGISTER_LOCALS},`
       + `n=R[${BUD}],${FLAG_LOCALS.map(([word, local]) => `${local}=R[${word}]`).join()},tb=R[${TLBB}],cb=R[${CODE_BANK}];`;
     const source = `return function region(e){${locals}for(;;){L:for(;;)switch(e){\n${cases.join('\n')}\ndefault:return 0;}`
-      + `e=leave(x,n,${FLAG_ARGUMENTS},a,h,region)|0;if(e<0)return R[${RESULT}]|0;}}`;
+      + `e=leave(x,n,${FLAG_ARGUMENTS},a,h,region,JUMPS)|0;if(e<0)return R[${RESULT}]|0;}}`;
     return { source, entries: this.entries, handlers: this.handlers };
   }
 
@@ -183,10 +207,17 @@ class Emitter {
       addressLow: `a=${base === EAT && addressed ? 'al' : `R[${base}]`}+${k(1)}|0;`,
       follow: (words, which) => `@${at + words + which};`,
       arrive: (lo, hi) => `t=${lo}-R[${IPB}]|0;if(t>>>0<4096&&${hi}===R[${IPB + 1}]&&(u=ENTRIES${block.page}[t])>=0){e=u;continue L;}`
-        + `R[${RIP}]=${lo};R[${RIP + 1}]=${hi};${exit(0, LEAVE_LOOKUP)}`,
+        + `${this.flat ? this.arriveElsewhere(lo, hi) : ''}R[${RIP}]=${lo};R[${RIP + 1}]=${hi};${exit(0, LEAVE_LOOKUP)}`,
       landed: exit(0, LEAVE_LOOKUP),
       handler: `H${C[at + 5]}`,
     };
+  }
+
+  /** Goes to an address of another page of the region, if control went there before and the page is still in the code TLB. */
+  private arriveElsewhere(lo: string, hi: string): string {
+    return `u=(${lo}^${lo}>>>6)&${JUMP_MASK};i=(${lo}>>>10&4092|cb)&${TLB_MASK};`
+      + `if(JUMPS[u]===${lo}&&JUMPS[u+1|0]===${hi}&&T[i]===(${lo}&-4096)&&T[i+1|0]===${hi}&&T[i+2|0]===JUMPS[u+2|0])`
+      + `{R[${IPB}]=${lo}&-4096;R[${IPB + 1}]=${hi};R[${CURRENT_PAGE}]=T[i+2|0];e=JUMPS[u+3|0];continue L;}`;
   }
 
   /** Block that the link word at `link` stands for, 0 if the region does not have it. */

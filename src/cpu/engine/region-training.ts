@@ -4,11 +4,11 @@
  * registers, with memory that leads to one scratch page and with all outside effects (handlers, links) switched off. Afterwards the function is
  * called empty until V8 finds it hot: it is optimised in the background while the interpreter goes on.
  */
-import { BUD, CODE_BANK, ENGINE_STATE, FRH, FRL, FSH, FSL, FT, FX, IPB, R, RSP, STATE_BYTES, TLBB } from '../state';
+import { BUD, CODE_BANK, ENGINE_STATE, FRH, FRL, FSH, FSL, FT, FX, IPB, R, RIP, RSP, STATE_BYTES, TLBB } from '../state';
 import type { Handler } from '../record';
 import { mem8, memView, TRAINING_PAGE } from '../mmu/memory';
 import { T, TRAINING_BANK, TRAINING_CODE_BANK } from '../mmu/tlb';
-import { LEAVE_BUDGET, LEAVE_RECORD, RESULT } from './region-text';
+import { LEAVE_BUDGET, LEAVE_LOOKUP, LEAVE_RECORD, noJumps, noteJump, RESULT } from './region-text';
 import type { RegionPage } from './region-text';
 
 /** State word: 1 while a region is being trained. */
@@ -40,11 +40,21 @@ export function isTraining(): boolean {
 }
 
 /** Notes how a training run ended. */
-export function noteTrainingExit(x: number, lo: number, hi: number): number {
+export function noteTrainingExit(x: number, lo: number, hi: number, jumps: Int32Array): number {
   R[EXIT] = x;
   R[MISSED] = lo;
   R[MISSED + 1] = hi;
   R[RESULT] = 0;
+  if ((x & 7) === LEAVE_LOOKUP) {
+    // The next time, the jump is known.
+    const rip = R[RIP], i = ((rip >>> 10) & 4092) | TRAINING_CODE_BANK;
+    if (T[i] !== (rip & -4096) || T[i + 1] !== R[RIP + 1]) {
+      T[i] = rip & -4096;
+      T[i + 1] = R[RIP + 1];
+      T[i + 2] = 0;
+    }
+    noteJump(jumps, rip, R[RIP + 1], T[i + 2], 0);
+  }
   // Some jumps out come back into the region at once.
   if ((x & 7) === LEAVE_RECORD || (x & 7) === LEAVE_BUDGET || R[CAME_BACK] !== 0) return -1;
   R[CAME_BACK] = 1;
@@ -101,6 +111,16 @@ function fillPage(round: number): void {
   for (let at = 0; at < 4096 + 64; at += 4) memView.setInt32(TRAINING_PAGE + at, round % 7 === 0 ? same : round % 7 < 3 && at & 4 ? 0 : round % 7 === 3 ? same + ((at >> 2) & 3) - 1 : pick(), true);
 }
 
+/** Makes the code TLB know the region's pages, the first of which is at linear address 0. */
+function mapCode(pages: readonly RegionPage[]): void {
+  for (const { delta, host } of pages) {
+    const lo = delta * 4096, i = ((lo >>> 10) & 4092) | TRAINING_CODE_BANK;
+    T[i] = lo;
+    T[i + 1] = lo >> 31;
+    T[i + 2] = host;
+  }
+}
+
 /** Bytes of code V8 wants to have seen executed, per byte of a function's own code, before it optimises the function: with room to spare. */
 const INTERRUPT_BUDGET = 132_000, SIZE_PER_TICK = 150, TICKS = 3, CODE_PER_CHARACTER = 1.7;
 
@@ -113,10 +133,11 @@ function heat(region: (entry: number) => number, characters: number): void {
 
 /**
  * Runs each case of a region a few times and leaves no trace in the machine. `starts` belong to the cases; the same block takes the same paths in every
- * version of a region. `pages` are what the code TLB has to know. `characters` is the length of the region's text; with `optimise`, V8 is then made to optimise it.
+ * version of a region. `pages` are what the code TLB has to know, `jumps` is the region's table. `characters` is the length of the region's text; with `optimise`, V8 is then made to optimise it.
  */
 export function trainRegion(
-  region: (entry: number) => number, characters: number, starts: readonly TrainingStart[], pages: readonly RegionPage[], optimise: boolean,
+  region: (entry: number) => number, characters: number, starts: readonly TrainingStart[], pages: readonly RegionPage[], jumps: Int32Array,
+  optimise: boolean,
 ): void {
   const saved = R.slice(0, STATE_BYTES / 4);
   R[TRAINING] = 1;
@@ -124,17 +145,12 @@ export function trainRegion(
   R[CODE_BANK] = TRAINING_CODE_BANK;
   T.fill(1, TRAINING_BANK, TRAINING_BANK + BANK_WORDS);
   T.fill(1, TRAINING_CODE_BANK, TRAINING_CODE_BANK + BANK_WORDS);
-  for (const { delta, host } of pages) {
-    const lo = delta * 4096, i = ((lo >>> 10) & 4092) | TRAINING_CODE_BANK;
-    T[i] = lo;
-    T[i + 1] = lo >> 31;
-    T[i + 2] = host;
-  }
   for (let round = 0; round < ROUNDS; round++) {
     starts.forEach(({ key, delta }, entry) => {
       seed = Math.imul(key + 1, 0x9e3779b1) ^ Math.imul(round + 1, 0x85ebca6b);
       fillPage(round);
       fillState(round);
+      mapCode(pages);
       R[IPB] = delta * 4096;
       R[IPB + 1] = delta >> 31;
       R[BUD] = BUDGET;
@@ -143,11 +159,13 @@ export function trainRegion(
         R[EXIT] = -1;
         R[CAME_BACK] = 0;
         region(entry);
-        if ((R[EXIT] & 7) !== LEAVE_RECORD || !mapMissedPage()) break;
+        const jumpsOut = R[CAME_BACK] !== 0 && misses === 0;
+        if (!jumpsOut && ((R[EXIT] & 7) !== LEAVE_RECORD || !mapMissedPage())) break;
         R.set(start);
       }
     });
   }
+  jumps.set(noJumps());
   if (optimise) heat(region, characters);
   T.fill(1, TRAINING_BANK, TRAINING_BANK + BANK_WORDS);
   // Nothing of the machine's is in the training page.

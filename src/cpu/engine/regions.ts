@@ -13,13 +13,13 @@ import {
 } from '../state';
 import { C, INFO, MODE_FLAT } from '../record';
 import { T } from '../mmu/tlb';
-import { BLOCK_CROSSING, BLOCK_DEAD, BLOCK_UNLINKED, codeEpoch, copyRecord, findBlockAt, lookup } from './blocks';
+import { BLOCK_CROSSING, BLOCK_DEAD, BLOCK_UNLINKED, codeEpoch, copyRecord, CURRENT_PAGE, findBlockAt, lookup } from './blocks';
 import { GENERIC_HANDLERS } from './handlers';
 import { KIND_GENERIC_END, KIND_REGION, KINDS, REGION_KILLED } from './kinds';
 import { link } from './link';
 import { JUMP_WORDS } from './semantics/control';
 import * as flagWords from './flag-words';
-import { chooseEntries, LEAVE_AGAIN, LEAVE_BUDGET, LEAVE_LINK, LEAVE_RECORD, regionText, RESULT } from './region-text';
+import { chooseEntries, LEAVE_AGAIN, LEAVE_BUDGET, LEAVE_LINK, LEAVE_LOOKUP, LEAVE_RECORD, noJumps, noteJump, regionText, RESULT } from './region-text';
 import type { RegionBlock, RegionPage, Target } from './region-text';
 import { isTraining, noteTrainingExit, SEEN, trainableHandler, trainRegion } from './region-training';
 import type { TrainingStart } from './region-training';
@@ -215,8 +215,9 @@ export class Draft {
  */
 function leave(
   x: number, n: number, ft: number, fl: number, fh: number, sl: number, sh: number, fx: number, a: number, h: number, region: RegionFunction,
+  jumps: Int32Array,
 ): number {
-  if (isTraining()) return noteTrainingExit(x, a, h);
+  if (isTraining()) return noteTrainingExit(x, a, h, jumps);
   R[BUD] = n;
   R[FT] = ft;
   R[FRL] = fl;
@@ -251,7 +252,9 @@ function leave(
   const word = C[block];
   if ((word & 1023) === KIND_REGION && REGION_FUNCTIONS[word >>> 10] === region) {
     R[REGION_KILLED] = 0;
-    return REGION_CASES[word >>> 10];
+    const entry = REGION_CASES[word >>> 10];
+    if ((x & 7) === LEAVE_LOOKUP) noteJump(jumps, R[RIP], R[RIP + 1], R[CURRENT_PAGE], entry);
+    return entry;
   }
   R[RESULT] = block;
   return -1;
@@ -304,7 +307,8 @@ export function prepareRegion(draft: Draft): Region | null {
   const name = `region-${(C[head - 3] >>> 0).toString(16)}`;
   const build = (entryBlocks: readonly number[], mark: boolean): RegionFunction => {
     const text = regionText(blocks, pages, entryBlocks, copyOf, draft.target, mark);
-    const extra: Record<string, unknown> = { ...flagWords, leave, SEEN };
+    const jumps = noJumps();
+    const extra: Record<string, unknown> = { ...flagWords, leave, SEEN, JUMPS: jumps };
     pages.forEach((_, index) => {
       extra[`ENTRIES${index}`] = new Int8Array(4096).fill(-1);
     });
@@ -315,7 +319,7 @@ export function prepareRegion(draft: Draft): Region | null {
     });
     for (const number of text.handlers) extra[`H${number}`] = trainableHandler(number, GENERIC_HANDLERS[number]);
     const run = (compile as Compile)(text.source, name, extra) as RegionFunction;
-    trainRegion(run, text.source.length, starts, codePages(ordered, draft), !mark);
+    trainRegion(run, text.source.length, starts, codePages(ordered, draft), jumps, !mark);
     return run;
   };
   // Nested blocks that training does not reach would throw V8's code away at their first visit: they become entries, where training can start.

@@ -17,7 +17,7 @@ const SAMPLE_CYCLES = 12_000;
 const WINDOW_SAMPLES = 16_384, HOT_SAMPLES = 400, WARM_SAMPLES = 25;
 const COUNT_MASK = 1023, COUNT_BITS = 10;
 /** Samples that V8 is given per instruction of a region (up to 1 ms of compilation). */
-const SAMPLES_PER_INSTRUCTION = 10;
+const SAMPLES_PER_INSTRUCTION = 14;
 
 let samples = 0;
 /** Regions that wait for V8, oldest first, and the sample at which the first may be installed. */
