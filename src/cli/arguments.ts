@@ -88,7 +88,7 @@ export function parseArguments(args: readonly string[]): Command {
 function parseRun(args: readonly string[]): RunArguments {
   const run: RunArguments = {
     config: null, set: [], serial: new Map(), until: null, sends: [], maxInstructions: Infinity, timeoutSeconds: Infinity, stats: null, screenshots: [], screenTexts: [],
-    trace: new Set(), breakpoints: [], exits: false, dumpState: null, dumpMemory: [], kernel: null, append: null, initrd: null, modules: [], bios: null, memory: null, vcpus: null, engine: 'interpreter',
+    trace: new Set(), breakpoints: [], exits: false, dumpState: null, dumpMemory: [], kernel: null, append: null, initrd: null, modules: [], bios: null, memory: null, vcpus: null, engine: 'jit',
   };
   const seen = new Set<string>();
   for (let n = 0; n < args.length; n++) {

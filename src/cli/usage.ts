@@ -28,11 +28,10 @@ Machine:
                          with --set nestedhvm=0 and --set hap=0.
 
   --engine interpreter|jit|both
-                         interpreter (default), or with hot code compiled as well: faster in
-                         long computations, slower in boots; what guests see is the same to
-                         the instruction. both: two machines, one with each, in
-                         lockstep; stops at the first difference and tells the
-                         instruction that made it
+                         jit (default): hot code is compiled to JavaScript; interpreter:
+                         nothing is. What guests see is the same to the instruction.
+                         both: two machines, one with each, in lockstep; stops at the first
+                         difference and tells the instruction that made it
 
 Consoles:
   --serial N=stdio       connect COM1 (N=0) to COM4 (N=3) to this terminal; leave with

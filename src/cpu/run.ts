@@ -139,7 +139,7 @@ function recover(): void {
   else if (kind === FK_VM_EXIT) performPendingExit();
 }
 
-let secondTier = false;
+let secondTier = true;
 
 /** Chooses the engine: the interpreter alone, or with compiled regions for hot code. Guests cannot tell. */
 export function useSecondTier(on: boolean): void {

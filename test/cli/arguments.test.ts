@@ -44,7 +44,7 @@ describe('command line', () => {
   });
 
   it('knows the engines, and what a run with both does not do', () => {
-    expect(run('a').engine).toBe('interpreter');
+    expect(run('a').engine).toBe('jit');
     for (const engine of ['interpreter', 'jit', 'both'] as const) expect(run('a', '--engine', engine).engine).toBe(engine);
     const without: string[][] = [['--trace', 'io'], ['--dump-state', 'd'], ['--screenshot', 's.png'], ['--until', 'vga:x'], ['--send', 'vga:x@y']];
     for (const options of without) expect(() => run('a', '--engine', 'both', ...options), options.join(' ')).toThrow(/not for --engine both/);
