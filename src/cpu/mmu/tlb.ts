@@ -172,7 +172,7 @@ export function codeBankFor(user: number): number {
 /** Flushes the active context if a control bit that its entries' rights were computed from has changed. */
 function syncControls(): void {
   const cr4 = R[CR4];
-  if (cr4 & CR4_PCIDE) switchPcid();
+  switchPcid();
   const c = ACTIVE[ACTIVE_CONTEXT], k = c << 3;
   const mode = (R[CR0] & (CR0_PG | CR0_WP)) | (cr4 & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP))
     | (R[EFER] & EFER_NXE) | R[LMA];

@@ -8,7 +8,8 @@ import { load32, store32 } from '../../../src/cpu/mmu/access';
 import { translateFetch } from '../../../src/cpu/mmu/slow';
 import { physWrite32, physWrite64 } from '../../../src/cpu/mmu/physical';
 import {
-  activateContext, codeBankFor, flushAll, flushEverything, flushNonGlobal, flushPage, flushVpid0, inveptSingle, invvpidAddress, invvpidAll,
+  activateContext, codeBankFor, flushAll, flushEverything, flushNonGlobal, flushPage, flushVpid0, inveptSingle, invpcidAddress, invpcidAllRetainingGlobals, invpcidSingle,
+  invvpidAddress, invvpidAll,
   invvpidSingle, invvpidSingleRetainingGlobals, protectCodePage, T, bankFor, USER_BANK_OFFSET,
 } from '../../../src/cpu/mmu/tlb';
 import { blocks, clearLog, log } from './mocks';
@@ -214,6 +215,59 @@ describe('contexts', () => {
     refresh();
     expect(local()).toBe(OLD_LOCAL);
     flushNonGlobal();
+    expect(local()).toBe(NEW_LOCAL);
+  });
+
+  it('INVPCID reaches the PCID it names, with and without globals', () => {
+    R[CR4] |= CR4_PCIDE;
+    const use = (pcid: number): void => {
+      R[CR3] = PML4 | pcid;
+      refresh();
+    };
+    const fillBoth = (): void => {
+      mapPages(OLD);
+      for (const pcid of [1, 2]) {
+        use(pcid);
+        flushAll();
+      }
+      for (const pcid of [1, 2]) {
+        use(pcid);
+        expect([local(), global()]).toEqual([OLD_LOCAL, OLD_GLOBAL]);
+      }
+      swap();
+      use(7);
+    };
+    const seen = (pcid: number): number[] => {
+      use(pcid);
+      return [local(), global()];
+    };
+    fillBoth();
+    invpcidAddress(1, 0x1000, 0);
+    expect(seen(1)).toEqual([NEW_LOCAL, OLD_GLOBAL]);
+    expect(seen(2)).toEqual([OLD_LOCAL, OLD_GLOBAL]);
+    fillBoth();
+    invpcidSingle(2);
+    expect(seen(1)).toEqual([OLD_LOCAL, OLD_GLOBAL]);
+    expect(seen(2)).toEqual([NEW_LOCAL, OLD_GLOBAL]);
+    fillBoth();
+    invpcidAllRetainingGlobals();
+    expect(seen(1)).toEqual([NEW_LOCAL, OLD_GLOBAL]);
+    expect(seen(2)).toEqual([NEW_LOCAL, OLD_GLOBAL]);
+    fillBoth();
+    flushAll();
+    expect(seen(1)).toEqual([NEW_LOCAL, NEW_GLOBAL]);
+    expect(seen(2)).toEqual([NEW_LOCAL, NEW_GLOBAL]);
+  });
+
+  it('without PCIDs all is PCID 0, whatever CR3 held', () => {
+    R[CR4] |= CR4_PCIDE;
+    R[CR3] = PML4 | 5;
+    refresh();
+    R[CR4] &= ~CR4_PCIDE;
+    refresh();
+    expect(local()).toBe(OLD_LOCAL);
+    swap();
+    invpcidAddress(0, 0x1000, 0);
     expect(local()).toBe(NEW_LOCAL);
   });
 });

@@ -274,6 +274,46 @@ describe('control of interrupts and registers', () => {
     expect(R[RDX] >>> 0).toBe(0xffff8000);
   });
 
+  it('RDFSBASE and WRGSBASE are there with CR4.FSGSBASE', () => {
+    loadAssembly(64, CODE, program(`
+        mov rax, cr4
+        or eax, 0x10000
+        mov cr4, rax
+        mov rax, 0xffff812345678000
+        wrgsbase rax
+        mov rcx, 0x1122334455
+        wrfsbase ecx
+        rdgsbase rbx
+        rdfsbase rdx
+        rdgsbase esi
+        hlt`, ''));
+    run();
+    expect([R[RBX] >>> 0, R[RBX + 1] >>> 0]).toEqual([0x45678000, 0xffff8123]);
+    expect([R[RDX] >>> 0, R[RDX + 1]]).toEqual([0x22334455, 0]);
+    expect([R[RSI] >>> 0, R[RSI + 1]]).toEqual([0x45678000, 0]);
+  });
+
+  it('STAC and CLAC change RFLAGS.AC; INVPCID of a bad type is #GP(0)', () => {
+    const label = loadAssembly(64, CODE, program(`
+        stac
+        pushfq
+        clac
+        pushfq
+        mov eax, 4
+bad:    invpcid rax, [rsp]
+        hlt
+gp:     pop rbx
+        pop rcx
+        mov rsi, [rsp + 32]
+        mov rdi, [rsp + 40]
+        hlt`, gate(13, 'gp')));
+    run();
+    expect(R[RBX]).toBe(0);
+    expect(R[RCX]).toBe(label('bad'));
+    expect(R[RSI] & 0x40000).toBe(0);
+    expect(R[RDI] & 0x40000).toBe(0x40000);
+  });
+
   it('WRMSR of a non-canonical base is #GP(0)', () => {
     const label = loadAssembly(64, CODE, program(`
         mov ecx, 0xc0000100
