@@ -57,10 +57,9 @@ export class MonitorInput {
 
   /** The mouse: as Session.mouse. */
   mouse(dx: number, dy: number, dz: number, buttons: number): string {
-    // The monitor's y grows downwards, and so does its wheel.
-    const move = dx !== 0 || dy !== 0 || dz !== 0 ? `mouse_move ${dx} ${-dy}${dz === 0 ? '' : ` ${dz}`}\n` : '';
-    // Left 1, middle 2, right 4.
-    const button = buttons === this.buttons ? '' : `mouse_button ${(buttons & 1) | ((buttons & 4) >> 1) | ((buttons & 2) << 1)}\n`;
+    // The monitor's y grows downwards, its wheel away from the user.
+    const move = dx !== 0 || dy !== 0 || dz !== 0 ? `mouse_move ${dx} ${-dy}${dz === 0 ? '' : ` ${-dz}`}\n` : '';
+    const button = buttons === this.buttons ? '' : `mouse_button ${buttons}\n`;
     this.buttons = buttons;
     return move + button;
   }
