@@ -6,7 +6,7 @@
  */
 import { BUD, CODE_BANK, ENGINE_STATE, FRH, FRL, FSH, FSL, FT, FX, IPB, R, RIP, RSP, STATE_BYTES, TLBB } from '../state';
 import type { Handler } from '../record';
-import { mem8, memView, TRAINING_PAGE } from '../mmu/memory';
+import { mem8, TRAINING_PAGE } from '../mmu/memory';
 import { T, TRAINING_BANK, TRAINING_CODE_BANK } from '../mmu/tlb';
 import { LEAVE_BUDGET, LEAVE_LOOKUP, LEAVE_RECORD, noJumps, noteJump, RESULT } from './region-text';
 import type { RegionPage } from './region-text';
@@ -106,9 +106,14 @@ function fillState(round: number): void {
   R[FSH] = round & 4 ? R[FRH] : R[FSL];
 }
 
-function fillPage(round: number): void {
+/** Contents of the page that all memory leads to: values of the same kinds, all equal, close to each other, or with high words of zero. */
+const PATTERNS = Array.from({ length: 14 }, (_, n) => {
   const same = pick();
-  for (let at = 0; at < 4096 + 64; at += 4) memView.setInt32(TRAINING_PAGE + at, round % 7 === 0 ? same : round % 7 < 3 && at & 4 ? 0 : round % 7 === 3 ? same + ((at >> 2) & 3) - 1 : pick(), true);
+  return Int32Array.from({ length: 1024 + 16 }, (__, word) => (n % 7 === 0 ? same : n % 7 < 3 && word & 1 ? 0 : n % 7 === 3 ? same + (word & 3) - 1 : pick()));
+}).map((words) => new Uint8Array(words.buffer));
+
+function fillPage(n: number): void {
+  mem8.set(PATTERNS[n % PATTERNS.length], TRAINING_PAGE);
 }
 
 /** Makes the code TLB know the region's pages, the first of which is at linear address 0. */
@@ -148,7 +153,7 @@ export function trainRegion(
   for (let round = 0; round < ROUNDS; round++) {
     starts.forEach(({ key, delta }, entry) => {
       seed = Math.imul(key + 1, 0x9e3779b1) ^ Math.imul(round + 1, 0x85ebca6b);
-      fillPage(round);
+      fillPage(round + key);
       fillState(round);
       mapCode(pages);
       R[IPB] = delta * 4096;

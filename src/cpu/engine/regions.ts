@@ -138,9 +138,11 @@ export class Draft {
   instructions = 0;
   readonly head: number;
   private readonly mode: number;
+  private readonly worth: (P: number) => boolean;
 
-  constructor(head: number) {
+  constructor(head: number, worth: (P: number) => boolean) {
     this.head = head;
+    this.worth = worth;
     this.mode = C[head - 2] & ~BLOCK_CROSSING;
     this.pages.push({ delta: 0, host: C[head - 3] & -4096 });
     this.add(head, 0);
@@ -177,7 +179,7 @@ export class Draft {
     if (page < 0) return 0;
     const P = findBlockAt(this.pages[page].host + (offset & 4095), this.mode);
     if (this.blocks.has(P)) return P;
-    if (!usable(P, this.mode) || this.blocks.size >= MAX_BLOCKS || this.instructions + countOf(P) > MAX_INSTRUCTIONS) return 0;
+    if (!usable(P, this.mode) || !this.worth(P) || this.blocks.size >= MAX_BLOCKS || this.instructions + countOf(P) > MAX_INSTRUCTIONS) return 0;
     this.add(P, page);
     return P;
   }
@@ -268,10 +270,10 @@ function comeTo(P: number): void {
 
 // --- Compiling, installing, dropping ---
 
-/** What a region around block `head`, which is about to run, would consist of; null if there can be none. */
-export function draftRegion(head: number): Draft | null {
+/** What a region around block `head`, which is about to run, would consist of, of blocks that are `worth` it; null if there can be none. */
+export function draftRegion(head: number, worth: (P: number) => boolean = () => true): Draft | null {
   if (!usable(head, C[head - 2] & ~BLOCK_CROSSING) || (C[head - 2] & (BLOCK_DEAD | BLOCK_UNLINKED)) !== 0) return null;
-  return new Draft(head);
+  return new Draft(head, worth);
 }
 
 /** True for code in a page that has lost many regions to writes lately. */

@@ -11,10 +11,10 @@ import type { Region } from './regions';
 /** Instructions between two samples, on average. */
 const SAMPLE_CYCLES = 12_000;
 /**
- * A window of samples; how many of them all blocks of a region together need for it to be worth compiling (5 million instructions: V8 takes the time of some
+ * A window of samples; how many of them all blocks of a region together need for it to be worth compiling (8 million instructions: V8 takes the time of some
  * million interpreted ones for it), and how many its first block needs for a region to be considered.
  */
-const WINDOW_SAMPLES = 16_384, HOT_SAMPLES = 400, WARM_SAMPLES = 25;
+const WINDOW_SAMPLES = 16_384, HOT_SAMPLES = 700, WARM_SAMPLES = 25;
 const COUNT_MASK = 1023, COUNT_BITS = 10;
 /** Samples that V8 is given per instruction of a region (up to 1 ms of compilation). */
 const SAMPLES_PER_INSTRUCTION = 14;
@@ -52,7 +52,7 @@ export function sample(P: number): boolean {
   C[P - 7] = (window << COUNT_BITS) | count;
   if (samples % WINDOW_SAMPLES === 0) forgetLosses();
   if (!isTurn(count) || (C[P] & 1023) === KIND_REGION || isVolatile(P) || waiting.some((region) => region.blocks.includes(P))) return false;
-  const draft = draftRegion(P);
+  const draft = draftRegion(P, (block) => samplesOf(block, window) > 0);
   if (draft === null || draft.inOrder().reduce((sum, block) => sum + samplesOf(block, window), 0) < HOT_SAMPLES) return false;
   const region = prepareRegion(draft);
   if (region === null) return true;

@@ -24,9 +24,13 @@ const REPE = 1;
 
 // --- MOVS ---
 
+/** Host offset of the source element moved last, if its page may be read directly, else -1. Pages that share a TLB entry push each other out. */
+const lastSource = new Float64Array([-1]);
+
 function moveElement(p: number, bytes: number): void {
-  const lo = loadElement(p, recSegment(p), SOURCE, bytes);
-  storeElement(p, ES, DESTINATION, bytes, lo, R[MEMHI]);
+  const lo = loadElement(p, recSegment(p), SOURCE, bytes), hi = R[MEMHI];
+  lastSource[0] = hostOffset(p, recSegment(p), SOURCE, false);
+  storeElement(p, ES, DESTINATION, bytes, lo, hi);
 }
 
 /** Moves up to `most` elements inside the buffer; returns how many, 0 when the pages do not allow it. */
@@ -35,6 +39,10 @@ function moveRun(p: number, bytes: number, step: number, most: number): number {
   const n = Math.min(most, elementsInPage(p, segment, SOURCE, bytes, step), elementsInPage(p, ES, DESTINATION, bytes, step));
   if (n < MIN_RUN) return 0;
   let from = hostOffset(p, segment, SOURCE, false), to = hostOffset(p, ES, DESTINATION, true);
+  if (from < 0 && lastSource[0] >= 0) {
+    const next = lastSource[0] + step * bytes;
+    if (Math.floor(next / 4096) === Math.floor(lastSource[0] / 4096)) from = next;
+  }
   if (from < 0 || to < 0) return 0;
   const length = n * bytes;
   if (step < 0) {
@@ -70,12 +78,13 @@ function movs(p: number, bytes: number): void {
   }
   let left = repeatBudget(p);
   let mayRun = needsNoCheck(recSegment(p)) && needsNoCheck(ES);
+  lastSource[0] = -1;
   while (left > 0) {
     let n = mayRun ? moveRun(p, bytes, step, left) : 0;
     if (n === 0) {
       moveElement(p, bytes);
       n = 1;
-    }
+    } else lastSource[0] = -1;
     mayRun = true;
     advance(p, SOURCE, step * bytes * n);
     advance(p, DESTINATION, step * bytes * n);
