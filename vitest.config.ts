@@ -20,6 +20,7 @@ if (!('groupBy' in Map)) {
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
+    exclude: ['test/long/**'],
     environment: 'node',
     pool: 'forks',
     testTimeout: 30_000,

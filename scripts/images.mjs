@@ -6,6 +6,7 @@
 import { copyFileSync, constants, existsSync, mkdirSync, readFileSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { bootDisk, kernelEntry } from './images/boot-disk.mjs';
 import { AptRoot, LISTS_STAY_FRESH } from './images/apt.mjs';
 import { StepCache, cacheKey, hashFiles, sha256 } from './images/cache.mjs';
 import { dom0Initramfs, l1Initramfs, l2Initramfs } from './images/initramfs.mjs';
@@ -23,16 +24,18 @@ import { xzUnpacker } from './images/xz.mjs';
 
 const PROJECT = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const CACHE = join(PROJECT, '.cache', 'images');
-const CHOICES = ['mini', 'qemu', 'xen'];
+const CHOICES = ['mini', 'qemu', 'nested', 'xen', 'xen-hvm'];
 /** Package lists (2), guest kernels, busyboxes and file systems (6), firmware and memtest86+ (2). */
 const STAGES_SHARED = 10;
-/** L1's kernel, for KVM. */
-const STAGES_KVM = 1;
+/** L1's kernel and the small VMM for KVM; Xen and dom0's kernel, from packages and into place. */
+const STAGES_KVM = 2;
+const STAGES_XEN = 4;
 /** @type {Record<string, number>} and for each choice */
-const STAGES = { mini: 2, qemu: 2, xen: 4 };
+const STAGES = { mini: 1, qemu: 2, nested: 2, xen: 2, 'xen-hvm': 5 };
 const USAGE = `usage: npm run images -- [options]
   --out DIR    where the images go (default public/images)
-  --only LIST  which: mini, qemu (KVM with the small VMM, with QEMU), xen, with commas (default all)
+  --only LIST  which, with commas (default all): mini, qemu (KVM with the small VMM, with QEMU),
+               nested (KVM in KVM), xen, xen-hvm (Xen for PVH guests, for HVM guests)
   --refresh    fetch the package lists even if they are less than a day old
   --amd        also put the modules for CPUs with SVM into L1 (to try the images under QEMU without VT-x)`;
 
@@ -62,15 +65,18 @@ if (parsed === null) {
 const options = parsed;
 const cache = new StepCache(join(CACHE, 'steps'));
 /** Results depend on the code that makes them. */
-const sources = hashFiles(['packages', 'elf', 'bzimage', 'lz4', 'initramfs', 'cpio', 'xen'].map((name) => join(PROJECT, 'scripts/images', `${name}.mjs`)));
+const sources = hashFiles(['packages', 'elf', 'bzimage', 'lz4', 'initramfs', 'cpio', 'xen', 'boot-disk'].map((name) => join(PROJECT, 'scripts/images', `${name}.mjs`)));
+/** L1's and L2's scripts. */
 const scripts = {
   l1Init: join(PROJECT, 'images/l1-init'), l1Starter: join(PROJECT, 'images/l1-l2'), l2Init: join(PROJECT, 'images/l2-init'),
   dom0Init: join(PROJECT, 'images/dom0-init'), dom0Starter: join(PROJECT, 'images/dom0-l2'),
 };
 mkdirSync(options.out, { recursive: true });
 const releaseLock = takeLock(join(CACHE, 'lock'));
-const kvm = options.only.includes('mini') || options.only.includes('qemu');
-const progress = new Progress(join(options.out, 'progress.json'), options.only.reduce((sum, name) => sum + (STAGES[name] ?? 0), STAGES_SHARED + (kvm ? STAGES_KVM : 0)));
+const kvm = ['mini', 'qemu', 'nested'].some((name) => options.only.includes(name));
+const xen = options.only.includes('xen') || options.only.includes('xen-hvm');
+const stages = STAGES_SHARED + (kvm ? STAGES_KVM : 0) + (xen ? STAGES_XEN : 0) + options.only.reduce((sum, name) => sum + (STAGES[name] ?? 0), 0);
+const progress = new Progress(join(options.out, 'progress.json'), stages);
 /** @type {string[]} stages that failed */
 const failures = [];
 
@@ -229,7 +235,7 @@ function guestFiles(files) {
 /**
  * @param {string} name of the image
  * @param {'mini' | 'qemu'} vmm
- * @param {string} purpose
+ * @param {string | null} purpose null if it is only a part of another image
  * @param {{ kernel: Step | null, busybox: Step | null, l2: Step | null, tree: Step | null, files: Record<string, Step | null> }} parts
  */
 function l1Stage(name, vmm, purpose, { files, ...parts }) {
@@ -240,8 +246,9 @@ function l1Stage(name, vmm, purpose, { files, ...parts }) {
       const archive = l1Initramfs({ busybox: join(busybox.directory, 'busybox'), init: scripts.l1Init, starter: scripts.l1Starter, vmm, modules: join(kernel.directory, 'modules'), vmmTree: tree.directory, guests: paths });
       writeFileSync(join(directory, name), archive);
     });
-    const bytes = publish(name, join(step.directory, name), purpose, guests);
-    return { value: step, cached: step.cached, bytes, message: guests.includes('i386') ? '' : 'without the i386 guest' };
+    const path = join(step.directory, name);
+    const bytes = purpose === null ? statSync(path).size : publish(name, path, purpose, guests);
+    return { value: step, cached: step.cached, bytes, message: Object.keys(files).some((file) => file.includes('-686')) && !guests.includes('i386') ? 'without the i386 guest' : '' };
   });
 }
 
@@ -267,34 +274,73 @@ function publishStage(name, from, file, purpose) {
 }
 
 /**
- * Xen, and dom0 with its tools and the L2 guests.
+ * Dom0 with Xen's tools and L2 guests.
+ * @param {string} name of the image
+ * @param {boolean} hvm with the device model
  * @param {AptRoot | null} amd64
- * @param {(packed: Buffer) => Promise<Buffer>} unpackXz
- * @param {{ busybox: Step | null, l2: Step | null, kernel64: Step | null }} shared
+ * @param {{ xen: Step | null, kernel: Step | null, busybox: Step | null, guests: Record<string, Step | null> }} parts
  */
-async function buildXen(amd64, unpackXz, { busybox, l2, kernel64 }) {
-  const xen = await packageStage('Xen', amd64, hypervisorPackage, (item, deb) => hypervisorStep(cache, item, deb, sources));
-  if (xen !== null) publish('xen', join(xen.directory, 'xen'), 'L1: the hypervisor Xen');
-  const kernel = await packageStage('kernel for dom0', amd64, (root) => root.dependencyOf('linux-image-amd64', /^linux-image-\d/), (item, deb) =>
-    kernelStep(cache, item, deb, { name: 'kernel-dom0', modules: DOM0_MODULES, unpackXz, sources }));
-  if (kernel !== null) publish('vmlinux-amd64', join(kernel.directory, 'vmlinux'), "L1: Debian's kernel for dom0, ELF");
-  const tools = await stage("Xen's tools", [amd64, xen], async (root) => {
+async function dom0Stages(name, hvm, amd64, { xen, kernel, busybox, guests }) {
+  const tools = await stage(`Xen's tools${hvm ? ' and QEMU' : ''}`, [amd64, xen], async (root) => {
     const hypervisor = await hypervisorPackage(root);
-    const { packages, debs, bytes } = await fetchPackages(root, async () => root.find(await dom0Packages(root, hypervisor, false)));
-    const step = await dom0Step(cache, packages, debs, { hypervisor, hvm: false, sources });
+    const { packages, debs, bytes } = await fetchPackages(root, async () => root.find(await dom0Packages(root, hypervisor, hvm)));
+    const step = await dom0Step(cache, packages, debs, { hypervisor, hvm, sources });
     return { value: step, cached: step.cached, bytes };
   });
-  await stage('dom0-pvh.cpio', [kernel, busybox, l2, kernel64, tools], async (dom0, box, guest, guestKernel, tree) => {
-    const inputs = { dom0: dom0.key, box: box.key, guest: guest.key, guestKernel: guestKernel.key, tree: tree.key, scripts: hashFiles([scripts.dom0Init, scripts.dom0Starter]), sources };
-    const step = await cache.step('dom0-pvh', inputs, (directory) => {
-      writeFileSync(join(directory, 'dom0-pvh.cpio'), dom0Initramfs({
-        busybox: join(box.directory, 'busybox'), init: scripts.dom0Init, starter: scripts.dom0Starter, modules: join(dom0.directory, 'modules'), tools: tree.directory,
-        guests: { 'initramfs-amd64.cpio': join(guest.directory, 'initramfs-amd64.cpio'), 'vmlinux-amd64': join(guestKernel.directory, 'vmlinux') },
+  await stage(name, [kernel, busybox, tools, ...Object.values(guests)], async (dom0, box, tree) => {
+    const { paths, guests: architectures, keys } = guestFiles(guests);
+    const inputs = { dom0: dom0.key, box: box.key, tree: tree.key, keys, names: Object.keys(paths), scripts: hashFiles([scripts.dom0Init, scripts.dom0Starter]), sources };
+    const step = await cache.step(name.replace('.cpio', ''), inputs, (directory) => {
+      writeFileSync(join(directory, name), dom0Initramfs({
+        busybox: join(box.directory, 'busybox'), init: scripts.dom0Init, starter: scripts.dom0Starter, modules: join(dom0.directory, 'modules'), tools: tree.directory, guests: paths,
       }));
     });
-    const bytes = publish('dom0-pvh.cpio', join(step.directory, 'dom0-pvh.cpio'), "L1: dom0 with Xen's tools", ['amd64']);
+    const bytes = publish(name, join(step.directory, name), `L1: dom0 with Xen's tools${hvm ? ' and QEMU as device model' : ''}`, architectures);
     return { value: step, cached: step.cached, bytes };
   });
+}
+
+/**
+ * @param {string} architecture in the words of the guests' files
+ * @param {Step | null} guestKernel
+ * @param {Step | null} initramfs
+ * @param {string} initrd its file
+ */
+function bootDiskStage(architecture, guestKernel, initramfs, initrd) {
+  return stage(`boot disk for an HVM guest, ${architecture}`, [guestKernel, initramfs], async (kernel, files) => {
+    const step = await cache.step(`boot-${architecture}`, { kernel: kernel.key, initramfs: files.key, sources }, (directory) => {
+      writeFileSync(join(directory, 'disk'), bootDisk(readFileSync(join(kernel.directory, 'vmlinuz')), statSync(join(files.directory, initrd)).size));
+      writeFileSync(join(directory, 'entry'), kernelEntry(readFileSync(join(kernel.directory, 'vmlinux'))));
+    });
+    return { value: step, cached: step.cached };
+  });
+}
+
+/**
+ * Xen, dom0 and its guests.
+ * @param {AptRoot | null} amd64
+ * @param {AptRoot | null} i386
+ * @param {(packed: Buffer) => Promise<Buffer>} unpackXz
+ * @param {{ busybox: Step | null, l2Amd64: Step | null, l2I386: Step | null, kernel64: Step | null, kernel32: Step | null }} shared
+ */
+async function buildXen(amd64, i386, unpackXz, { busybox, l2Amd64, l2I386, kernel64, kernel32 }) {
+  const xenPackage = await packageStage('Xen', amd64, hypervisorPackage, (item, deb) => hypervisorStep(cache, item, deb, sources));
+  const xen = await publishStage('xen', xenPackage, 'xen', 'L1: the hypervisor Xen');
+  const kernelPackage = await packageStage('kernel for dom0', amd64, (root) => root.dependencyOf('linux-image-amd64', /^linux-image-\d/), (item, deb) =>
+    kernelStep(cache, item, deb, { name: 'kernel-dom0', modules: DOM0_MODULES, unpackXz, sources }));
+  const kernel = await publishStage('vmlinux-amd64', kernelPackage, 'vmlinux', "L1: Debian's kernel for dom0, ELF");
+  const guests64 = { 'initramfs-amd64.cpio=initramfs-amd64.cpio': l2Amd64, 'vmlinux-amd64=vmlinux': kernel64 };
+  if (options.only.includes('xen')) await dom0Stages('dom0-pvh.cpio', false, amd64, { xen, kernel, busybox, guests: guests64 });
+  if (!options.only.includes('xen-hvm')) return;
+  const pae = await packageStage('kernel for L2, i386 with PAE', i386, (root) => root.dependencyOf('linux-image-686-pae', /^linux-image-\d/), (item, deb) =>
+    kernelStep(cache, item, deb, { name: 'kernel-i386-pae', modules: [], unpackXz, sources }));
+  const disk64 = await bootDiskStage('amd64', kernel64, l2Amd64, 'initramfs-amd64.cpio');
+  const disk32 = await bootDiskStage('686', kernel32, l2I386, 'initramfs-i386.cpio');
+  await dom0Stages('dom0-hvm.cpio', true, amd64, { xen, kernel, busybox, guests: {
+    ...guests64, 'boot-amd64.img=disk': disk64, 'entry-amd64=entry': disk64,
+    'initramfs-i386.cpio=initramfs-i386.cpio': l2I386, 'vmlinux-686=vmlinux': kernel32, 'boot-686.img=disk': disk32, 'entry-686=entry': disk32,
+    'vmlinux-686-pae=vmlinux': pae,
+  } });
 }
 
 async function build() {
@@ -326,13 +372,20 @@ async function build() {
 
   const initramfs = { 'initramfs-amd64.cpio=initramfs-amd64.cpio': l2Amd64, 'initramfs-i386.cpio=initramfs-i386.cpio': kernel32 && l2I386 };
   const mini = options.only.includes('mini');
-  const minivmm = !mini ? null : await stage('minivmm', [], async () => {
+  const minivmm = !kvm ? null : await stage('minivmm', [], async () => {
     const step = await compileVmm(cache, join(PROJECT, 'images/vmm'));
     return { value: step, cached: step.cached, bytes: statSync(join(step.directory, 'bin/minivmm')).size };
   });
   if (mini) {
     await l1Stage('l1-mini.cpio', 'mini', 'L1 with KVM and the small VMM', {
       kernel, busybox: busybox64, l2: l2Amd64, tree: minivmm, files: { ...initramfs, 'vmlinux-amd64=vmlinux': kernel64, 'vmlinux-686=vmlinux': l2I386 && kernel32 },
+    });
+  }
+  if (options.only.includes('nested')) {
+    const files = { 'vmlinux-amd64=vmlinux': kernel64, 'initramfs-amd64.cpio=initramfs-amd64.cpio': l2Amd64 };
+    const inner = await l1Stage('initramfs-kvm.cpio', 'mini', null, { kernel, busybox: busybox64, l2: l2Amd64, tree: minivmm, files });
+    await l1Stage('l1-nested.cpio', 'mini', 'L1 with KVM and the small VMM, for an L2 with the same', {
+      kernel, busybox: busybox64, l2: l2Amd64, tree: minivmm, files: { ...files, 'initramfs-kvm.cpio=initramfs-kvm.cpio': inner },
     });
   }
   const qemu = !options.only.includes('qemu') ? null : await stage('QEMU and its libraries', [amd64], async (root) => {
@@ -346,7 +399,7 @@ async function build() {
     });
   }
 
-  if (options.only.includes('xen')) await buildXen(amd64, unpackXz, { busybox: busybox64, l2: l2Amd64, kernel64 });
+  if (xen) await buildXen(amd64, i386, unpackXz, { busybox: busybox64, l2Amd64, l2I386, kernel64, kernel32 });
 
   const total = [...manifest.values()].reduce((sum, { bytes }) => sum + bytes, 0);
   const seconds = ((Date.now() - started) / 1000).toFixed(0);

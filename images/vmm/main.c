@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "vmm.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -17,8 +18,9 @@ uint64_t guest_ram_size;
 
 static void usage(void)
 {
-    fputs("usage: minivmm [-m MEGABYTES] [-i INITRD] [-c COMMAND_LINE] KERNEL\n"
-          "KERNEL: bzImage, ELF with a PVH entry, or 32-bit ELF. The guest's COM1 is standard input and output.\n"
+    fputs("usage: minivmm [-m MEGABYTES] [-i INITRD] [-c COMMAND_LINE] [-2 DEVICE] KERNEL\n"
+          "KERNEL: bzImage, ELF with a PVH entry, or 32-bit ELF. The guest's COM1 is standard input and output,\n"
+          "its COM2 the device, if one is given.\n"
           "exit code: 0 guest reset, 1 error, 2 triple fault (reboot=t), 3 KVM could not go on, or what the guest\n"
           "wrote to port F4h\n",
           stderr);
@@ -42,15 +44,24 @@ static void allocate_guest_ram(unsigned long megabytes)
     madvise(guest_ram, guest_ram_size, MADV_HUGEPAGE); /* a kernel without huge pages is slower, not wrong */
 }
 
+static void connect_second_port(const char *path)
+{
+    int device = open(path, O_RDWR | O_NOCTTY | O_CLOEXEC);
+    if (device < 0)
+        fail_errno(path);
+    uart_connect(1, device);
+}
+
 int main(int count, char **arguments)
 {
     struct boot_request request = { .command_line = "console=ttyS0" };
     unsigned long megabytes = 128;
-    for (int option; (option = getopt(count, arguments, "m:i:c:")) != -1;) {
+    for (int option; (option = getopt(count, arguments, "m:i:c:2:")) != -1;) {
         switch (option) {
         case 'm': megabytes = strtoul(optarg, NULL, 10); break;
         case 'i': request.initrd_path = optarg; break;
         case 'c': request.command_line = optarg; break;
+        case '2': connect_second_port(optarg); break;
         default: usage();
         }
     }

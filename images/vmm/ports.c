@@ -1,5 +1,5 @@
 /*
- * The machine's I/O ports other than those KVM emulates itself (8259s, 8254, port 61h): the serial port, the clock and
+ * The machine's I/O ports other than those KVM emulates itself (8259s, 8254, port 61h): the serial ports, the clock and
  * CMOS memory, ways to reset, and a debug-exit port. What is not there reads as ones, as on an ISA bus.
  */
 #include "vmm.h"
@@ -11,7 +11,9 @@
 #define PORT_KEYBOARD_COMMAND 0x64
 #define KEYBOARD_PULSE_RESET 0xfe
 #define PORT_DEBUG_EXIT 0xf4
-#define PORT_UART 0x3f8
+#define PORT_COM1 0x3f8
+#define PORT_COM2 0x2f8
+#define UART_REGISTERS 8
 #define PORT_RESET_CONTROL 0xcf9
 #define RESET_CONTROL_CPU 0x04
 
@@ -58,12 +60,21 @@ static uint8_t cmos_read(uint8_t index)
     }
 }
 
+/* Index of the serial port that has this I/O port, or -1. */
+static int uart_at(uint16_t port)
+{
+    uint16_t base = port & ~(UART_REGISTERS - 1);
+    int index = base == PORT_COM1 ? 0 : base == PORT_COM2 ? 1 : -1;
+    return index >= 0 && uart_exists((unsigned)index) ? index : -1;
+}
+
 void port_write(uint16_t port, unsigned size, uint32_t value)
 {
     (void)size; /* every device here has 8-bit registers */
     uint8_t byte = (uint8_t)value;
-    if (port >= PORT_UART && port < PORT_UART + 8)
-        uart_write(port - PORT_UART, byte);
+    int uart = uart_at(port);
+    if (uart >= 0)
+        uart_write((unsigned)uart, port % UART_REGISTERS, byte);
     else if (port == PORT_CMOS_INDEX)
         cmos_index = byte & 0x7f; /* bit 7 masks NMI */
     else if (port == PORT_KEYBOARD_COMMAND && byte == KEYBOARD_PULSE_RESET)
@@ -77,8 +88,9 @@ void port_write(uint16_t port, unsigned size, uint32_t value)
 uint32_t port_read(uint16_t port, unsigned size)
 {
     if (size == 1) {
-        if (port >= PORT_UART && port < PORT_UART + 8)
-            return uart_read(port - PORT_UART);
+        int uart = uart_at(port);
+        if (uart >= 0)
+            return uart_read((unsigned)uart, port % UART_REGISTERS);
         if (port == PORT_CMOS_DATA)
             return cmos_read(cmos_index);
     }

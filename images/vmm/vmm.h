@@ -1,6 +1,7 @@
 /*
  * minivmm: a small virtual machine monitor over Linux KVM. It runs as a program of L1 and boots one Linux guest (L2)
- * without firmware: one vCPU, KVM's own interrupt controllers and timer, a serial port on standard input and output.
+ * without firmware: one vCPU, KVM's own interrupt controllers and timer, a serial port on standard input and output,
+ * and a second one if asked for.
  *
  * One thread does everything. Input and timer signals make KVM_RUN return; so nothing needs a lock.
  */
@@ -83,9 +84,12 @@ uint32_t port_read(uint16_t port, unsigned size);
 bool guest_ended(int *exit_code);
 
 /* uart.c */
+enum { UARTS = 2 }; /* port 0 is COM1 */
+void uart_connect(unsigned port, int descriptor);
+bool uart_exists(unsigned port);
 void uart_start(void);
-void uart_write(unsigned offset, uint8_t value);
-uint8_t uart_read(unsigned offset);
+void uart_write(unsigned port, unsigned offset, uint8_t value);
+uint8_t uart_read(unsigned port, unsigned offset);
 void uart_service(void); /* after a signal: moves waiting input and output */
 void uart_flush(void);
 

@@ -76,7 +76,7 @@ export function dom0Step(cache, packages, debs, { hypervisor, hvm, sources }) {
   /** @type {Taken[]} */
   const files = [{ from: ['lib/x86_64-linux-gnu/libgcc_s.so.1'], to: 'lib/x86_64-linux-gnu/libgcc_s.so.1' }]; // libc loads it when a thread is cancelled
   if (hvm) {
-    programs.push({ from: [`${tools}/bin/qemu-system-i386`], to: 'usr/libexec/xen-qemu-system-i386' });
+    programs.push({ from: ['usr/libexec/xen-qemu-system-i386'], to: 'usr/libexec/xen-qemu-system-i386' });
     files.push(
       { from: [`${tools}/boot/hvmloader`], to: `${tools}/boot/hvmloader` },
       { from: ['usr/share/seabios/bios-256k.bin'], to: 'usr/share/seabios/bios-256k.bin' },

@@ -4,7 +4,9 @@ import { parseBreakpoint } from './breakpoints';
 import { UsageError } from './usage';
 
 /** `l1` is the machine's COM1; `vga` and `l2vga`: the text on the screen of the machine, or of its guest. */
-export type ConsoleLevel = 'l1' | 'com2' | 'com3' | 'com4' | 'l2' | 'vga' | 'l2vga';
+export type ConsoleLevel = 'l1' | 'com2' | 'com3' | 'com4' | 'l2' | 'l3' | 'vga' | 'l2vga';
+/** Consoles of guests. */
+export type GuestLevel = 'l2' | 'l3';
 export type ScreenName = 'l1' | 'l2';
 
 /** A screen to be written to a file at the end. */
@@ -32,8 +34,8 @@ export interface RunArguments {
   /** Demo or configuration file; null with --kernel or --bios. */
   config: string | null;
   set: string[];
-  /** By port number, or 'l2'. */
-  serial: Map<number | 'l2', SerialTarget>;
+  /** By port number, or level of a guest. */
+  serial: Map<number | GuestLevel, SerialTarget>;
   until: Watch | null;
   sends: Send[];
   maxInstructions: number;
@@ -62,7 +64,7 @@ export interface RunArguments {
 
 export type Command = { kind: 'help' } | { kind: 'version' } | { kind: 'run'; run: RunArguments };
 
-export const CONSOLES: readonly ConsoleLevel[] = ['l1', 'com2', 'com3', 'com4', 'l2', 'vga', 'l2vga'];
+export const CONSOLES: readonly ConsoleLevel[] = ['l1', 'com2', 'com3', 'com4', 'l2', 'l3', 'vga', 'l2vga'];
 const TRACE_KINDS: readonly string[] = ['exits', 'instructions', 'io'];
 
 /** Options of `run` that take a value. */
@@ -182,11 +184,12 @@ function checkForBoth(run: RunArguments): void {
 }
 
 function takeSerial(run: RunArguments, value: string): void {
-  const found = /^([0-3]|l2)=(stdio|file:(.+))$/s.exec(value);
+  const found = /^([0-3]|l2|l3)=(stdio|file:(.+))$/s.exec(value);
   if (found === null) throw new UsageError(`--serial ${value}: N=stdio or N=file:PATH with N from 0 to 3`);
   const [, port, target, path] = found;
-  if (port === 'l2' && target === 'stdio') throw new UsageError('--serial l2 can only be written to a file');
-  const key = port === 'l2' ? port : Number(port);
+  const isGuest = port === 'l2' || port === 'l3';
+  if (isGuest && target === 'stdio') throw new UsageError(`--serial ${port} can only be written to a file`);
+  const key = isGuest ? port : Number(port);
   if (run.serial.has(key)) throw new UsageError(`--serial ${port} is given twice`);
   run.serial.set(key, path === undefined ? { kind: 'stdio' } : { kind: 'file', path });
 }

@@ -6,7 +6,7 @@ import type { ConsoleLevel, Send, Watch } from './arguments';
 const KEPT = 1 << 16;
 
 export class ConsoleWatch {
-  private readonly text: Record<ConsoleLevel, string> = { l1: '', com2: '', com3: '', com4: '', l2: '', vga: '', l2vga: '' };
+  private readonly text: Record<ConsoleLevel, string> = { l1: '', com2: '', com3: '', com4: '', l2: '', l3: '', vga: '', l2vga: '' };
   private fresh = false;
   private readonly sends: Send[];
   private readonly until: Watch | null;

@@ -1,16 +1,16 @@
 /** Where the bytes of serial ports go, and files that a run writes. */
 import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
-import type { RunArguments } from './arguments';
+import type { GuestLevel, RunArguments } from './arguments';
 import { FileError } from './files';
 
 const COM1 = 0;
 
-/** Serial ports by number, and 'l2': what is observed of the guests' first one. */
+/** Serial ports by number, and 'l2' and 'l3': what is observed of the guests' first one. */
 export class SerialOutputs {
-  private readonly files = new Map<number | 'l2', number>();
+  private readonly files = new Map<number | GuestLevel, number>();
   private readonly terminalPort: number | null;
   /** What the ports sent since the last flush. */
-  private readonly pending = new Map<number | 'l2', number[]>();
+  private readonly pending = new Map<number | GuestLevel, number[]>();
 
   constructor(run: RunArguments) {
     let terminal: number | null = run.serial.size === 0 ? COM1 : null;
@@ -25,7 +25,7 @@ export class SerialOutputs {
     return this.terminalPort;
   }
 
-  write(port: number | 'l2', byte: number): void {
+  write(port: number | GuestLevel, byte: number): void {
     const bytes = this.pending.get(port);
     if (bytes === undefined) this.pending.set(port, [byte]);
     else bytes.push(byte);

@@ -93,9 +93,10 @@ class Run {
         this.serial.write(port, byte);
       },
       observed: (console, byte) => {
-        if (console.level !== 2) return;
-        this.watch.add('l2', byte);
-        this.serial.write('l2', byte);
+        if (console.level !== 2 && console.level !== 3) return;
+        const level = console.level === 2 ? 'l2' : 'l3';
+        this.watch.add(level, byte);
+        this.serial.write(level, byte);
       },
       debugText: (byte) => process.stderr.write(Uint8Array.of(byte)),
       log: (text) => process.stderr.write(`nestbox: ${text}\n`),
@@ -190,7 +191,7 @@ class Run {
 
   private type(level: ConsoleLevel, text: Uint8Array): void {
     this.typed++;
-    if (level === 'l2') this.session.sendToL2(text);
+    if (level === 'l2' || level === 'l3') this.session.sendToGuest(level === 'l2' ? 2 : 3, text);
     else if (level === 'vga' || level === 'l2vga') this.typeKeys(level, text);
     else this.session.sendSerial(PORT_LEVELS.indexOf(level), text);
   }
@@ -249,8 +250,9 @@ export async function runCommand(args: RunArguments): Promise<number> {
   for (const { line, key, message } of config.warnings) {
     process.stderr.write(`nestbox: warning: ${path ?? 'command line'}${line > 0 ? `:${line}` : ''}: ${key}: ${message}\n`);
   }
-  if (config.l2Serial === null && args.sends.some((send) => send.into === 'l2')) {
-    throw new UsageError('--send l2: the configuration does not say which serial port is wired to the guest (nestbox_l2_serial)');
+  for (const [level, port] of [['l2', config.l2Serial], ['l3', config.l3Serial]] as const) {
+    if (port !== null || !args.sends.some((send) => send.into === level)) continue;
+    throw new UsageError(`--send ${level}: the configuration does not say which serial port is wired to the guest (nestbox_${level}_serial)`);
   }
   return args.engine === 'both' ? runBoth(args, config, path) : new Run(args, config, path).main();
 }

@@ -37,11 +37,13 @@ Consoles:
   --serial N=stdio       connect COM1 (N=0) to COM4 (N=3) to this terminal; leave with
                          Ctrl-A x. Without any --serial, COM1 is
   --serial N=file:PATH   write what the port sends to a file
-  --serial l2=file:PATH  write what L0 observes on the guests' first serial port
+  --serial l2=file:PATH  write what L0 observes on the guests' first serial port; l3: on that
+                         of guests of guests
   --send LEVEL:TEXT@REGEX
-                         once the console of LEVEL (l1 or l2) shows REGEX, type TEXT there;
+                         once the console of LEVEL (l1, l2, l3) shows REGEX, type TEXT there;
                          repeatable, done in the order given. In TEXT: \\n \\r \\t \\e \\\\ \\@ \\xHH.
-                         l2 is typed through the port that nestbox_l2_serial names
+                         l2 and l3 are typed through the ports that nestbox_l2_serial and
+                         nestbox_l3_serial name
   --until LEVEL:REGEX    stop with exit code 0 once the console of LEVEL shows REGEX; with
                          --send, after the last text was typed, and in what came since
                          REGEX is a JavaScript regular expression, ^ and $ match at lines

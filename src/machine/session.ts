@@ -64,8 +64,8 @@ export interface SessionStats {
   guestSeconds: number;
   /** Value written to the debug-exit port. */
   debugExit: number | null;
-  /** Console of L1 (its COM1) and of its guests (level 2): bytes and FNV-1a hash. */
-  consoles: Record<'l1' | 'l2', { bytes: number; hash: string }>;
+  /** Console of L1 (its COM1), of its guests (`l2`), and of theirs (`l3`) if there are any: bytes and FNV-1a hash. */
+  consoles: Record<'l1' | 'l2', { bytes: number; hash: string }> & { l3?: { bytes: number; hash: string } };
 }
 
 export interface SessionSnapshot {
@@ -79,8 +79,8 @@ export interface SessionSnapshot {
 let stopObserving: () => void = () => undefined;
 
 const COM1 = 0;
-/** A guest of L1. */
-const L2 = 2;
+/** A guest of L1, and a guest of that. */
+const L2 = 2, L3 = 3;
 /** Levels that statistics tell apart. */
 const LEVELS = 7;
 
@@ -108,7 +108,7 @@ export class Session {
   private machine: Machine | null = null;
   private state: Outcome = 'running';
   private idle = false;
-  private readonly hashes = { l1: new ConsoleHash(), l2: new ConsoleHash() };
+  private readonly hashes = { l1: new ConsoleHash(), l2: new ConsoleHash(), l3: new ConsoleHash() };
 
   /** `sources`: what `kernel = "builtin"` is assembled from, where it differs from the program's own. */
   constructor(config: MachineConfig, images: ImageSource, outputs: SessionOutputs, sources: Partial<BuiltinSources> = {}) {
@@ -167,10 +167,11 @@ export class Session {
     this.running().serialInput(port, bytes);
   }
 
-  /** Types bytes into the serial port of the machine that is wired to its guest's console; false if the configuration names none. */
-  sendToL2(bytes: ArrayLike<number>): boolean {
-    if (this.config.l2Serial === null) return false;
-    this.sendSerial(this.config.l2Serial, bytes);
+  /** Types bytes into the serial port of the machine that leads to the console of its guest, or of that one's guest; false if the configuration names none. */
+  sendToGuest(level: 2 | 3, bytes: ArrayLike<number>): boolean {
+    const port = level === L2 ? this.config.l2Serial : this.config.l3Serial;
+    if (port === null) return false;
+    this.sendSerial(port, bytes);
     return true;
   }
 
@@ -254,7 +255,7 @@ export class Session {
     const console = (hash: ConsoleHash): { bytes: number; hash: string } => ({ bytes: hash.bytes, hash: hash.hex });
     return {
       outcome: this.state, instructions, exits, guestSeconds: this.guestSeconds, debugExit: this.debugExit,
-      consoles: { l1: console(this.hashes.l1), l2: console(this.hashes.l2) },
+      consoles: { l1: console(this.hashes.l1), l2: console(this.hashes.l2), ...(this.hashes.l3.bytes > 0 && { l3: console(this.hashes.l3) }) },
     };
   }
 
@@ -313,6 +314,7 @@ export class Session {
 
   private guestOutput(console: GuestConsole, byte: number): void {
     if (console.level === L2) this.hashes.l2.add(byte);
+    else if (console.level === L3) this.hashes.l3.add(byte);
     this.outputs.observed(console, byte);
   }
 

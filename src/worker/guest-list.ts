@@ -23,6 +23,11 @@ export class GuestList {
     return changed ? this.reports.map((report) => ({ ...report })) : null;
   }
 
+  /** Level of a guest machine; 2 before it is seen. */
+  levelOf(number: number): number {
+    return this.reports.find((report) => report.number === number)?.level ?? 2;
+  }
+
   isStopped(number: number): boolean {
     return this.reports.some((report) => report.number === number && report.stoppedAt !== null);
   }

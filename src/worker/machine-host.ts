@@ -32,7 +32,7 @@ export interface HostedSession {
   readonly waiting: boolean;
   readonly guests: Pick<GuestMachines, 'all' | 'stopped'>;
   /** Serial port (0 = COM1) that L1 wires to its guest's console; null if none. */
-  readonly config: { readonly l2Serial: number | null; readonly l2Monitor: number | null };
+  readonly config: { readonly l2Serial: number | null; readonly l3Serial: number | null; readonly l2Monitor: number | null };
   /** The machine's display adapter, and those of its guests by number, as L0 sees them. */
   readonly vga: Vga | null;
   guestVga(number: number): Vga | null;
@@ -220,9 +220,10 @@ export class MachineHost {
       this.log(`guest machine ${owner.machine} has stopped: it takes no keys`);
       return;
     }
-    const port = 'port' in owner ? owner.port : session.config.l2Serial;
+    const level = 'port' in owner ? 1 : this.guestList.levelOf(owner.machine);
+    const port = 'port' in owner ? owner.port : level === 2 ? session.config.l2Serial : session.config.l3Serial;
     if (port === null) {
-      this.log('this configuration does not say how keys reach L2 (nestbox_l2_serial)');
+      this.log(`this configuration does not say how keys reach L${level} (nestbox_l2_serial, nestbox_l3_serial)`);
       return;
     }
     this.keys.add(port, bytes);

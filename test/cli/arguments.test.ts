@@ -12,18 +12,18 @@ function run(...args: string[]) {
 describe('command line', () => {
   it('understands every option', () => {
     const parsed = run(
-      'kvm-amd64', '--set', 'hap=0', '--set=memory=64', '--serial', '0=stdio', '--serial', '1=file:/tmp/a b', '--serial=l2=file:x',
-      '--until', 'l2:l2# $', '--send', 'l1:a\\n\\x41\\@b@l1# ', '--send', 'l2:x@@@y', '--max-instructions', '2G', '--timeout', '1.5',
+      'kvm-amd64', '--set', 'hap=0', '--set=memory=64', '--serial', '0=stdio', '--serial', '1=file:/tmp/a b', '--serial=l2=file:x', '--serial', 'l3=file:y',
+      '--until', 'l2:l2# $', '--send', 'l1:a\\n\\x41\\@b@l1# ', '--send', 'l2:x@@@y', '--send', 'l3:z@l3# ', '--max-instructions', '2G', '--timeout', '1.5',
       '--stats', 's.json', '--trace', 'exits,io', '--dump-state', 'd.json', '--dump-memory', '0x1000:16');
     expect(parsed).toMatchObject({
       config: 'kvm-amd64', set: ['hap=0', 'memory=64'], maxInstructions: 2e9, timeoutSeconds: 1.5, stats: 's.json', dumpState: 'd.json',
       dumpMemory: [{ start: 0x1000, length: 16 }],
     });
-    expect([...parsed.serial]).toEqual([[0, { kind: 'stdio' }], [1, { kind: 'file', path: '/tmp/a b' }], ['l2', { kind: 'file', path: 'x' }]]);
+    expect([...parsed.serial]).toEqual([[0, { kind: 'stdio' }], [1, { kind: 'file', path: '/tmp/a b' }], ['l2', { kind: 'file', path: 'x' }], ['l3', { kind: 'file', path: 'y' }]]);
     expect([...parsed.trace]).toEqual(['exits', 'io']);
     expect(parsed.until?.pattern.test('\r\nl2# ')).toBe(true);
     expect(parsed.sends.map((send) => [send.level, new TextDecoder().decode(send.text), send.pattern.source])).toEqual([
-      ['l1', 'a\nA@b', 'l1# '], ['l2', 'x', '@@y']]);
+      ['l1', 'a\nA@b', 'l1# '], ['l2', 'x', '@@y'], ['l3', 'z', 'l3# ']]);
     expect(run('--kernel', 'k', '--append', 'a', '--initrd', 'i', '--module', 'm x', '--module', 'n', '--memory', '64', '--vcpus', '1')).toMatchObject({
       config: null, kernel: 'k', append: 'a', initrd: 'i', modules: ['m x', 'n'], memory: '64', vcpus: '1' });
     expect(run('--bios', 'b')).toMatchObject({ bios: 'b' });
@@ -56,7 +56,7 @@ describe('command line', () => {
       [[], /no command/], [['fly'], /unknown command `fly`/], [['run'], /nothing to run/], [['run', 'a', 'b'], /two machines/],
       [['run', 'a', '--warp', '9'], /unknown option `--warp`/], [['run', 'a', '--timeout'], /needs a value/], [['run', 'a', '--timeout', 'soon'], /seconds/],
       [['run', 'a', '--timeout', '0'], /seconds/], [['run', 'a', '--max-instructions', '-1'], /instructions/], [['run', 'a', '--max-instructions', '5x'], /instructions/],
-      [['run', 'a', '--until', 'l3:x'], /must start with l1:/], [['run', 'a', '--until', 'l1:('], /--until/], [['run', 'a', '--until', 'l1:'], /empty/],
+      [['run', 'a', '--until', 'l4:x'], /must start with l1:/], [['run', 'a', '--until', 'l1:('], /--until/], [['run', 'a', '--until', 'l1:'], /empty/],
       [['run', 'a', '--until', 'l1:a', '--until', 'l1:b'], /twice/], [['run', 'a', '--send', 'l1:text'], /TEXT@REGEX/], [['run', 'a', '--send', 'l1:\\q@x'], /escape/],
       [['run', 'a', '--serial', '4=stdio'], /N from 0 to 3/], [['run', 'a', '--serial', '0=tcp:1'], /N=stdio/], [['run', 'a', '--serial', '0=stdio', '--serial', '1=stdio'], /only one/],
       [['run', 'a', '--trace', 'everything'], /one of/], [['run', 'a', '--dump-memory', '0:1'], /needs --dump-state/], [['run', 'a', '--dump-state', 'f', '--dump-memory', '0'], /START:LEN/],

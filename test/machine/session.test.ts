@@ -79,7 +79,7 @@ describe('Session', () => {
     session.sendSerial(0, [0x61, 0x62]);
     session.run(10_000);
     expect(serial[0]).toBe('bc');
-    expect(session.sendToL2([1])).toBe(false);
+    expect(session.sendToGuest(2, [1])).toBe(false);
   });
 
   it('takes what L1 passes on for the console of a guest that has no serial port', async () => {

@@ -1,31 +1,11 @@
 /** Real systems in Node: the demos booted by the built command line, as a user would. Needs the images (npm run images). */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { runDemo } from '../support/demo-run';
 
 /** Generous: only there so that a hang ends. */
 const HANG_GUARD_SECONDS = 600;
 
-interface RunResult {
-  status: number | null;
-  output: string;
-  stats: { instructions: { total: number; l1: number; l2: number }; consoles: Record<string, { bytes: number; hash: string }> };
-}
-
-function run(demo: string, ...args: string[]): RunResult {
-  const folder = mkdtempSync(join(tmpdir(), 'nestbox-real-'));
-  const statsFile = join(folder, 'stats.json');
-  const { status, stdout, stderr } = spawnSync(
-    process.execPath,
-    ['dist/cli/nestbox.js', 'run', demo, '--stats', statsFile, '--timeout', String(HANG_GUARD_SECONDS), ...args],
-    { encoding: 'utf8', maxBuffer: 1 << 26 },
-  );
-  const stats = JSON.parse(readFileSync(statsFile, 'utf8')) as RunResult['stats'];
-  rmSync(folder, { recursive: true, force: true });
-  return { status, output: stdout + stderr, stats };
-}
+const run = (demo: string, ...args: string[]) => runDemo(demo, HANG_GUARD_SECONDS, ...args);
 
 describe('demos', () => {
   it('runs the built-in hypervisor and its guest, the same way every time', () => {

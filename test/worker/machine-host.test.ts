@@ -27,7 +27,7 @@ class FakeSession implements HostedSession {
   waiting = false;
   busy = true;
   l2Instructions = 0;
-  readonly config = { l2Serial: 1, l2Monitor: 2 };
+  readonly config = { l2Serial: 1, l3Serial: 2, l2Monitor: 2 };
   vga: Vga | null = null;
   readonly machines: GuestMachine[] = [];
   readonly over = new Set<GuestMachine>();
@@ -254,7 +254,7 @@ describe('MachineHost', () => {
     world.host.input('l2', Uint8Array.of(0x61));
     world.host.input('l2-2', Uint8Array.of(0x62));
     world.pass(20);
-    expect(machine.typed).toEqual(['1:b']);
+    expect(machine.typed).toEqual(['2:b']);
     machine.outputs.observed({ machine: 2, level: 3 }, 0x33);
     world.pass(50);
     expect(world.of('serial').map((report) => report.console)).toEqual(['l2-2']);

@@ -15,7 +15,7 @@ export const KNOWN_KEYS: ReadonlySet<string> = new Set([
   'cmdline', 'root', 'extra', 'bios_path_override', 'serial', 'acpi', 'apic', 'hpet', 'tsc_mode', 'rtc_timeoffset', 'localtime', 'on_poweroff',
   'on_reboot', 'on_crash', 'disk', 'vif', 'hdtype', 'vga', 'stdvga', 'videoram', 'vnc', 'sdl', 'nographic', 'spice', 'opengl', 'boot', 'bios',
   'firmware', 'usb', 'usbdevice', 'soundhw', 'viridian',
-  'nestbox_title', 'nestbox_description', 'nestbox_levels', 'nestbox_try', 'nestbox_seconds', 'nestbox_l2_serial', 'nestbox_l2_console', 'nestbox_l2_monitor', 'nestbox_tsc_mhz',
+  'nestbox_title', 'nestbox_description', 'nestbox_levels', 'nestbox_try', 'nestbox_seconds', 'nestbox_l2_serial', 'nestbox_l2_console', 'nestbox_l3_serial', 'nestbox_l2_monitor', 'nestbox_tsc_mhz',
   'nestbox_vgabios',
 ]);
 
@@ -64,6 +64,7 @@ export function interpretSettings(settings: XlSettings, file: string): MachineCo
     serial: readSerial(keys),
     l2Serial: keys.integer('nestbox_l2_serial', 0, 3) ?? null,
     l2Wired: false,
+    l3Serial: keys.integer('nestbox_l3_serial', 0, 3) ?? null,
     l2Monitor: keys.integer('nestbox_l2_monitor', 0, 3) ?? null,
     tscHz: (keys.integer('nestbox_tsc_mhz', 1, 10_000) ?? 1000) * 1_000_000,
     rtcOffset: keys.integer('rtc_timeoffset', -0x80000000, 0x7fffffff) ?? 0,

@@ -48,6 +48,8 @@ export interface MachineConfig {
   l2Serial: number | null;
   /** What that port sends is the guest's console: the guest has none that could be observed. */
   l2Wired: boolean;
+  /** The machine's serial port that leads on to the console of its guest's guest, or null. */
+  l3Serial: number | null;
   /** The machine's serial port (0 = COM1) that reaches the monitor of the QEMU that runs its guest, or null. */
   l2Monitor: number | null;
   tscHz: number;
