@@ -39,8 +39,8 @@ import {
 import { DISPLACEMENT, gdtrIdtrInformation, invalidationInformation, ldtrTrInformation, stringIoInformation } from './instruction-info';
 import { APIC_ACCESS_DELIVERY, APIC_ACCESS_PHYSICAL, APIC_ACCESS_PHYSICAL_DELIVERY, readShadowedTpr, writeShadowedTpr } from './apic-virtualization';
 import {
-  PROC, PROC2, DELIVERY_ERROR, DELIVERY_FLAGS, DELIVERY_INFO, DELIVERY_LENGTH, PAUSE_AT, PAUSE_LOOP_FROM, PENDING_GUEST_PHYSICAL, PENDING_HAS_LINEAR, PENDING_LENGTH, PENDING_LINEAR,
-  PENDING_QUALIFICATION, PENDING_REASON, PENDING_SHADOW,
+  PROC, PROC2, DELIVERY_ERROR, DELIVERY_FLAGS, DELIVERY_INFO, DELIVERY_LENGTH, PAUSE_AT, PAUSE_LOOP_FROM, PENDING_GUEST_PHYSICAL, PENDING_HAS_LINEAR,
+  PENDING_LENGTH, PENDING_LINEAR, PENDING_QUALIFICATION, PENDING_REASON, PENDING_SHADOW,
 } from './state';
 import { processPostedInterrupts } from './virtual-interrupts';
 import { interruptShadow, iretJustUnblockedNmi, noteEventDelivered } from './windows';

@@ -33,7 +33,8 @@ export const FOR_PDPTE_LOAD = 0, FOR_PAGE_WALK = 0x80, FOR_FINAL_ACCESS = 0x180;
 export const eptCapabilities = { executeOnly: false, page1G: false };
 
 /**
- * State of the running processor, set anew whenever another one runs (vmx/translation.ts): [0] 1 while guest-physical addresses go through EPT; [1], [2] EPTP; [3] word offset of its slot in GPA_CACHE;
+ * State of the running processor, set anew whenever another one runs (vmx/translation.ts): [0] 1 while guest-physical addresses go through EPT;
+ * [1], [2] EPTP; [3] word offset of its slot in GPA_CACHE;
  * [4] 1 if accessed and dirty flags are on; [5] page-modification logging; [6] #VE; [7] entry bits that make an entry present.
  */
 export const EPT = new Int32Array(8);
