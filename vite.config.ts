@@ -1,6 +1,7 @@
 /** The page: Preact under React's names, one module worker, relative URLs so that any static host can serve `dist/page/` from any path. */
 import { defineConfig } from 'vite';
 import { demos } from './scripts/vite-demos.ts';
+import { offline } from './scripts/vite-offline.ts';
 
 /** They allow SharedArrayBuffer; the page works without. */
 const ISOLATION = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Embedder-Policy': 'require-corp' };
@@ -9,7 +10,7 @@ export default defineConfig({
   base: './',
   // Unknown paths are 404, not the page: a missing image must be seen as missing.
   appType: 'mpa',
-  plugins: [demos()],
+  plugins: [demos(), offline()],
   // A tenth of React's size, and all that the page needs of it.
   resolve: {
     alias: [

@@ -9,7 +9,7 @@ import { pipeline } from 'node:stream';
 
 const TYPES = {
   '.html': 'text/html; charset=utf-8', '.js': 'text/javascript; charset=utf-8', '.css': 'text/css; charset=utf-8', '.svg': 'image/svg+xml',
-  '.json': 'application/json; charset=utf-8', '.cfg': 'text/plain; charset=utf-8', '.png': 'image/png', '.map': 'application/json',
+  '.json': 'application/json; charset=utf-8', '.cfg': 'text/plain; charset=utf-8', '.png': 'image/png', '.webmanifest': 'application/manifest+json', '.map': 'application/json',
 };
 
 /** The file behind a URL path, or null. @param {string} root @param {string} pathname */

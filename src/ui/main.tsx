@@ -15,3 +15,6 @@ if (container === null) throw new Error('index.html has no #page');
 const client = new MachineClient(() => new MachineWorker({ name: 'machine' }), document.baseURI);
 const assembler = new AssemblerClient(() => new MachineWorker({ name: 'assembler' }));
 createRoot(container).render(<StrictMode><App client={client} assembler={assembler} /></StrictMode>);
+
+// Without a network from the second visit on. Where that is not possible the page works all the same.
+if (import.meta.env.PROD && 'serviceWorker' in navigator) addEventListener('load', () => void navigator.serviceWorker.register('./sw.js').catch(() => undefined));

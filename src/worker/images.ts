@@ -9,11 +9,12 @@ const PROGRESS_STEP = 256 * 1024;
 /** Downloads one file; `base` as in the page's request. */
 export async function downloadImage(file: string, base: string, progress: DownloadProgress): Promise<Blob> {
   const url = new URL(file, base);
+  if (url.protocol === 'local:') throw new DownloadError(file, url.href, 'missing', 'it was not dropped on this page');
   let response: Response;
   try {
     response = await fetch(url);
   } catch (error) {
-    throw new DownloadError(file, url.href, 'network', error instanceof Error ? error.message : String(error));
+    throw new DownloadError(file, url.href, 'network', error instanceof Error ? error.message : String(error), url.origin !== new URL(base).origin);
   }
   // Development servers and some hosts answer unknown paths with their start page.
   const isPage = (response.headers.get('content-type') ?? '').startsWith('text/html');

@@ -10,14 +10,17 @@ export class DownloadError extends Error {
   readonly url: string;
   readonly kind: 'missing' | 'refused' | 'network';
   readonly reason: string;
+  /** It is on another host than the page. */
+  readonly elsewhere: boolean;
 
-  constructor(file: string, url: string, kind: 'missing' | 'refused' | 'network', reason: string) {
+  constructor(file: string, url: string, kind: 'missing' | 'refused' | 'network', reason: string, elsewhere = false) {
     super(`${file}: ${reason}`);
     this.name = 'DownloadError';
     this.file = file;
     this.url = url;
     this.kind = kind;
     this.reason = reason;
+    this.elsewhere = elsewhere;
   }
 }
 
@@ -51,13 +54,20 @@ export function startProblem(name: string, error: unknown): Problem {
 }
 
 function downloadProblem(name: string, error: DownloadError): Problem {
+  if (error.file.startsWith('local:')) {
+    return makeProblem(`“${name}” needs the file ${error.file.slice('local:'.length)}`, 'It was on the computer of whoever made this machine, and no link can carry a file of its size.', [
+      'Open the machine editor and drop the file on it.', CHOOSE_ANOTHER,
+    ]);
+  }
   if (error.kind === 'missing') {
     return makeProblem(`“${name}” needs an image that is not here`, `${error.url} does not exist: the images of this demo have not been built on this server.`, [
       'Build them with “npm run images” (Debian or Ubuntu with apt; no root needed), then press Reset.', CHOOSE_ANOTHER,
     ]);
   }
+  // Browsers do not say whether another host is down or does not let pages of others read it.
+  const cors = error.kind === 'network' && error.elsewhere ? ['That host must allow other pages to read the file (CORS): download it yourself, and drop it on the machine editor.'] : [];
   return makeProblem(`“${error.file}” could not be downloaded`, `${sentence(error.reason)} (${error.url})`, [
-    'Check that the server still runs and that you are online, then press Reset.', CHOOSE_ANOTHER,
+    ...cors, 'Check that the server still runs and that you are online, then press Reset.', CHOOSE_ANOTHER,
   ]);
 }
 

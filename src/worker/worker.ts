@@ -8,7 +8,9 @@ import { readMachineConfig } from '../machine/config';
 import { Session } from '../machine/session';
 import { Inspector } from '../observe/inspector';
 import { resumeTowards, setBreakpoints, stopHere, takeStop } from '../observe/stops';
+import { ImageCache, IMAGE_CACHE } from './image-cache';
 import { downloadImage } from './images';
+import type { DownloadProgress } from './images';
 import { MachineHost } from './machine-host';
 import type { Report, Request } from './protocol';
 
@@ -19,6 +21,29 @@ function lessonSources(id: string | null): Partial<BuiltinSources> {
 }
 
 let base = '';
+let cache: ImageCache | null = null;
+
+/** The image as it is kept in this browser, or from the server. */
+async function fetchImage(file: string, progress: DownloadProgress): Promise<Blob> {
+  const kept = await cache?.get(file);
+  if (kept !== undefined && kept !== null) {
+    progress(file, kept.size, kept.size);
+    return kept;
+  }
+  const image = await downloadImage(file, base, progress);
+  void cache?.put(file, image);
+  return image;
+}
+
+async function fetchText(url: string): Promise<string | null> {
+  try {
+    const response = await fetch(url, { cache: 'no-cache' });
+    return response.ok ? await response.text() : null;
+  } catch {
+    return null;
+  }
+}
+
 let timer: ReturnType<typeof setTimeout> | undefined;
 /** A message to oneself comes after those that already wait, and without the delay that browsers give to nested timers. */
 const soon = new MessageChannel();
@@ -40,7 +65,7 @@ const host = new MachineHost({
   },
   createSession: (config, images, outputs, sources) => new Session(config, images, outputs, sources),
   readConfig: readMachineConfig,
-  download: (file, progress) => downloadImage(file, base, progress),
+  download: fetchImage,
   report,
   vmxOn: () => R[VMX_MODE] !== VMX_OFF,
   processorState: cpuStateText,
@@ -66,6 +91,9 @@ addEventListener('message', (event: MessageEvent<Request>) => {
   switch (request.type) {
     case 'start':
       base = request.base;
+      if (typeof caches !== 'undefined') {
+        cache = new ImageCache({ open: () => caches.open(IMAGE_CACHE), fetchText, log: (text) => report({ type: 'log', text }) }, base);
+      }
       void host.start({ ...request, sources: { ...lessonSources(request.lesson), ...request.sources } });
       break;
     case 'run':

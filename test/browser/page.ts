@@ -15,6 +15,8 @@ export const CHROMIUM = CANDIDATES.find((path) => path !== undefined && existsSy
 
 export interface ServedPage {
   url: string;
+  /** Where the built page lies. */
+  folder: string;
   close(): void;
 }
 
@@ -22,11 +24,13 @@ export interface ServedPage {
 export async function servePage({ isolate = true }: { isolate?: boolean } = {}): Promise<ServedPage> {
   const folder = mkdtempSync(join(tmpdir(), 'nestbox-page-'));
   // Below a sub-path, since relative URLs must do.
-  await build({ logLevel: 'error', build: { outDir: join(folder, 'some', 'path'), emptyOutDir: true } });
+  const outDir = join(folder, 'some', 'path');
+  await build({ logLevel: 'error', build: { outDir, emptyOutDir: true } });
   const server: Server = staticServer(folder, { isolate });
   const port = await listen(server, '127.0.0.1', 0);
   return {
     url: `http://127.0.0.1:${port}/some/path/`,
+    folder: outDir,
     close() {
       server.close();
       server.closeAllConnections();
@@ -43,14 +47,14 @@ export function launchChromium(): Promise<Browser> {
 }
 
 /** What a console shows, trailing spaces and empty lines left out. */
-export function consoleText(page: Page, console: 'l1' | 'l2'): Promise<string> {
+export function consoleText(page: Page, console: string): Promise<string> {
   return page.locator(`[data-console=${console}] .xterm-rows`).evaluate((rows) => (
     [...rows.children].map((row) => (row.textContent ?? '').replaceAll('\u00a0', ' ').trimEnd()).join('\n').trimEnd()
   ));
 }
 
 /** Waits until a console shows `pattern`; fails with what it shows instead. */
-export async function waitForConsole(page: Page, console: 'l1' | 'l2', pattern: RegExp, timeoutMs: number): Promise<string> {
+export async function waitForConsole(page: Page, console: string, pattern: RegExp, timeoutMs: number): Promise<string> {
   const end = Date.now() + timeoutMs;
   for (;;) {
     const text = await consoleText(page, console);
@@ -64,7 +68,7 @@ export async function waitForConsole(page: Page, console: 'l1' | 'l2', pattern: 
 }
 
 /** Types into a console as a person does: focus by click, then keys. */
-export async function typeInto(page: Page, console: 'l1' | 'l2', text: string): Promise<void> {
+export async function typeInto(page: Page, console: string, text: string): Promise<void> {
   await page.locator(`[data-console=${console}]`).click();
   await page.keyboard.type(text, { delay: 10 });
 }
