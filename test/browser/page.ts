@@ -25,7 +25,11 @@ export async function servePage({ isolate = true }: { isolate?: boolean } = {}):
   const folder = mkdtempSync(join(tmpdir(), 'nestbox-page-'));
   // Below a sub-path, since relative URLs must do.
   const outDir = join(folder, 'some', 'path');
+  // Vitest says that this is a test; what is built shall be what visitors get.
+  const environment = process.env.NODE_ENV;
+  process.env.NODE_ENV = 'production';
   await build({ logLevel: 'error', build: { outDir, emptyOutDir: true } });
+  process.env.NODE_ENV = environment;
   const server: Server = staticServer(folder, { isolate });
   const port = await listen(server, '127.0.0.1', 0);
   return {

@@ -24,6 +24,8 @@ export function CodeEditor({ document: name, text, language, label, readOnly = f
   const [editor, setEditor] = useState<Editor | null>(null);
   /** What the editor's callbacks see. */
   const latest = useRef({ text, change, submit, readOnly, label });
+  /** Texts of the editor that have not come back as `text` yet: who types fast is ahead of them. */
+  const ahead = useRef<string[]>([]);
   latest.current = { text, change, submit, readOnly, label };
 
   useEffect(() => {
@@ -34,7 +36,10 @@ export function CodeEditor({ document: name, text, language, label, readOnly = f
       const { current } = latest;
       created = createEditor(frame.current, {
         text: current.text, language, label: current.label, readOnly: current.readOnly,
-        changed: (changed) => latest.current.change(changed), submit: () => latest.current.submit(),
+        changed: (changed) => {
+          ahead.current.push(changed);
+          latest.current.change(changed);
+        }, submit: () => latest.current.submit(),
       });
       setEditor(created);
     }, () => undefined);
@@ -48,6 +53,12 @@ export function CodeEditor({ document: name, text, language, label, readOnly = f
   const shown = useRef(name);
   useEffect(() => {
     if (editor === null) return;
+    const known = shown.current === name ? ahead.current.indexOf(text) : -1;
+    if (known >= 0) {
+      ahead.current.splice(0, known + 1);
+      return;
+    }
+    ahead.current = [];
     if (shown.current === name) editor.setText(text);
     else editor.reset(text, readOnly, label);
     shown.current = name;

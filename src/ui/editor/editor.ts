@@ -155,6 +155,20 @@ const outdent: Command = ({ state, dispatch }) => {
   return true;
 };
 
+/** To one end of the text; the browser's own keys know only what is on the screen. */
+function toEnd(end: 'first' | 'last', extend: boolean): Command {
+  return ({ state, dispatch }) => {
+    const head = end === 'first' ? 0 : state.doc.length;
+    dispatch(state.update({ selection: { anchor: extend ? state.selection.main.anchor : head, head }, scrollIntoView: true }));
+    return true;
+  };
+}
+
+const selectAll: Command = ({ state, dispatch }) => {
+  dispatch(state.update({ selection: { anchor: 0, head: state.doc.length } }));
+  return true;
+};
+
 export function createEditor(parent: HTMLElement, options: EditorOptions): Editor {
   const setup = new Compartment();
   /** Our own replacements of the text are no news. */
@@ -173,7 +187,8 @@ export function createEditor(parent: HTMLElement, options: EditorOptions): Edito
       keymap.of([
         { key: 'Mod-Enter', run: submit }, { key: 'Mod-s', run: submit, preventDefault: true },
         { key: 'Mod-z', run: undo, preventDefault: true }, { key: 'Mod-y', run: redo, preventDefault: true }, { key: 'Mod-Shift-z', run: redo, preventDefault: true },
-        { key: 'Enter', run: newLine }, { key: 'Tab', run: indent }, { key: 'Shift-Tab', run: outdent },
+        { key: 'Mod-Home', run: toEnd('first', false), shift: toEnd('first', true) }, { key: 'Mod-End', run: toEnd('last', false), shift: toEnd('last', true) },
+        { key: 'Mod-a', run: selectAll, preventDefault: true }, { key: 'Enter', run: newLine }, { key: 'Tab', run: indent }, { key: 'Shift-Tab', run: outdent },
       ]),
       EditorView.updateListener.of((update) => {
         if (update.docChanged && !quiet) options.changed(update.state.doc.toString());
