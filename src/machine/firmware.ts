@@ -3,6 +3,7 @@
  * the BIOS data area (IBM PC/AT Technical Reference), MTRRs (SDM 3A 12.11). There are no BIOS services.
  */
 import { MTRR_DEF_TYPE, MTRR_FIXED, MTRR_VARIABLE } from '../cpu/state';
+import { cpuConfig } from '../cpu/features';
 import { vcpuCount, vcpuWords } from '../cpu/vcpus';
 import { physWrite16, physWrite32, physWrite8, physWriteBytes } from '../cpu/mmu/physical';
 import { buildFirmwareTables } from './acpi/tables';
@@ -40,7 +41,7 @@ function setMtrrs(words: Int32Array): void {
   words[MTRR_VARIABLE] = PCI_HOLE_START | 0;
   words[MTRR_VARIABLE + 1] = 0;
   words[MTRR_VARIABLE + 2] = PCI_HOLE_START | VARIABLE_VALID;
-  words[MTRR_VARIABLE + 3] = 0xff;
+  words[MTRR_VARIABLE + 3] = (1 << (cpuConfig.physicalAddressBits - 32)) - 1;
   words[MTRR_DEF_TYPE] = MTRR_DEFAULT;
   words[MTRR_DEF_TYPE + 1] = 0;
 }

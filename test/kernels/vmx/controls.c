@@ -81,6 +81,13 @@ static void injection(void) {
     EQ(inject(0x80000000 | type << 8 | 3, 0, 0x80000001), BAD, "instruction length with bit 31");
   }
   EQ(inject(0x7fffffff, ~0u, ~0u), 18, "not valid: nothing is checked");
+  if (rdmsr(0x485) >> 30 & 1) {
+    /* Length 0: the event returns to the guest's RIP itself. */
+    static const u32 events[] = { 0x80000603, 0x80000604, 0x80000501, 0x80000403 };
+    for (u32 n = 0; n < 4; n++) { fresh(); wr(E_INFO, events[n]); wr(E_LEN, 0); ex_rip = 0; ex_vector = ~0ull; EQ(go(guest_done), 18, "delivery with length 0"); EQ(ex_vector, events[n] & 0xff, "vector"); EQ(ex_rip, (u64)guest_done, "RIP in the frame"); }
+    fresh(); ept_on(); wr(G_IDTR, 0x80000000); ept_pd[0x80000000 >> 21] = 0; invept(2, 0, 0); wr(E_INFO, 0x80000603); wr(E_LEN, 0); wr(X_LEN, 9);
+    EQ(go(guest_done), 48, "exit in the delivery"); EQ((u32)rd(IDT_INFO), 0x80000603, "vectoring"); EQ(rd(X_LEN), 0, "length"); EQ(rd(G_RIP), (u64)guest_done, "RIP");
+  }
   fresh(); ept_on(); secondary(P2_UG);
   EQ(inject(0x8000030d, 0, 0), BAD, "unrestricted, PE = 1, error code missing");
   wr(G_CR0, 0x20); clear_bits(ENTRYC, E_64);
