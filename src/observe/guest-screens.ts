@@ -45,8 +45,8 @@ class GuestScreen {
   used = false;
   /** Last value written to CF8h. */
   configAddress = 0;
-  /** Configuration address of the adapter's function, register 0; -1 while unknown. */
-  adapter = -1;
+  /** Configuration address of the adapter’s function, register 0; 0 while unknown. */
+  adapter = 0;
   /** Base address registers as last seen; -1: not yet. */
   frameBuffer = -1;
   registers = -1;
@@ -93,7 +93,7 @@ class GuestScreen {
 
   /** An access to a configuration register of `value`: written, or read and now known. */
   configValue(register: number, value: number): void {
-    if (this.adapter < 0 || (this.configAddress & 0xffffff00) !== (this.adapter & 0xffffff00)) return;
+    if (this.adapter === 0 || (this.configAddress & 0xffffff00) !== (this.adapter & 0xffffff00)) return;
     // All ones ask for the size.
     const base = (value & ~15) >>> 0;
     if (base === 0 || base >= 0xfffffff0 || (value >>> 0) > 0xff000000) return;
