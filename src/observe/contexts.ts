@@ -10,7 +10,7 @@ import {
 } from '../cpu/state';
 import { getFlags } from '../cpu/flags';
 import { vcpuCount, vcpuWords } from '../cpu/vcpus';
-import { ENTRY_IA32E_GUEST, EXIT_HOST_64, EXIT_LOAD_EFER, EXIT_LOAD_PAT, PROC2_EPT, PROC2_MODE_BASED_EXECUTE, PROC_SECONDARY } from '../vmx/controls';
+import { ENTRY_IA32E_GUEST, ENTRY_LOAD_EFER, EXIT_HOST_64, EXIT_LOAD_EFER, EXIT_LOAD_PAT, PROC2_EPT, PROC2_MODE_BASED_EXECUTE, PROC_SECONDARY } from '../vmx/controls';
 import { CR0_KEPT } from '../vmx/exit';
 import * as F from '../vmx/fields';
 import { CURRENT_VALID, GUEST_ID } from '../vmx/state';
@@ -54,6 +54,8 @@ export interface ExitImage {
   readonly level: number;
   readonly vmcs: Int32Array;
   readonly general: Int32Array;
+  /** EFER of the guest: the VMCS need not have it. */
+  readonly efer: number;
 }
 
 type EptOfContext = Pick<Context, 'eptp' | 'modeBasedExecute'>;
@@ -112,13 +114,19 @@ function copy64(words: Int32Array, word: number, vmcs: Int32Array, field: number
   words[word + 1] = vmcs[field + 1];
 }
 
+/** EFER of a guest (SDM 3C 27.3.2.1): what entry does not load from the VMCS stays as it is in the processor. */
+function guestEfer(vmcs: Int32Array, now: number): number {
+  const entry = vmcs[F.ENTRY_CONTROLS], efer = entry & ENTRY_LOAD_EFER ? vmcs[F.GUEST_EFER] : now;
+  return entry & ENTRY_IA32E_GUEST ? efer | EFER_LMA | EFER_LME : efer & ~EFER_LMA;
+}
+
 /** The guest's registers as far as its VMCS has them. */
-function guestWords(vmcs: Int32Array): Int32Array {
+function guestWords(vmcs: Int32Array, efer: number): Int32Array {
   const words = new Int32Array(STATE_BYTES / 4);
   words[CR0] = vmcs[F.GUEST_CR0];
   copy64(words, CR3, vmcs, F.GUEST_CR3);
   words[CR4] = vmcs[F.GUEST_CR4];
-  words[EFER] = vmcs[F.ENTRY_CONTROLS] & ENTRY_IA32E_GUEST ? vmcs[F.GUEST_EFER] | EFER_LMA | EFER_LME : vmcs[F.GUEST_EFER] & ~EFER_LMA;
+  words[EFER] = efer;
   words[DR7] = vmcs[F.GUEST_DR7];
   copy64(words, DEBUGCTL, vmcs, F.GUEST_DEBUGCTL);
   copy64(words, PAT, vmcs, F.GUEST_PAT);
@@ -215,19 +223,19 @@ export function contextOf(choice: ContextChoice, exitImage: ExitImage | null = n
       ...(now[VMX_MODE] === VMX_NON_ROOT ? eptOf(vmcs) : NO_EPT), pdptesKnown: true,
     };
   }
-  if (kind === 'guest') return guestContext(vcpu, kind, level, vmcs);
+  if (kind === 'guest') return guestContext(vcpu, kind, level, vmcs, guestEfer(vmcs, now[EFER]));
   return { vcpu, kind, level, words: hostWords(vmcs, now), rflags: HOST_RFLAGS, generalKnown: false, othersKnown: false, ...NO_EPT, pdptesKnown: false };
 }
 
-function guestContext(vcpu: number, kind: ContextKind, level: number, vmcs: Int32Array): Context {
+function guestContext(vcpu: number, kind: ContextKind, level: number, vmcs: Int32Array, efer: number): Context {
   const ept = eptOf(vmcs);
   return {
-    vcpu, kind, level, words: guestWords(vmcs), rflags: vmcs[F.GUEST_RFLAGS], generalKnown: false, othersKnown: false, ...ept, pdptesKnown: ept.eptp !== null,
+    vcpu, kind, level, words: guestWords(vmcs, efer), rflags: vmcs[F.GUEST_RFLAGS], generalKnown: false, othersKnown: false, ...ept, pdptesKnown: ept.eptp !== null,
   };
 }
 
 function exitContext(image: ExitImage): Context {
-  const context = guestContext(image.vcpu, 'exit', image.level, image.vmcs);
+  const context = guestContext(image.vcpu, 'exit', image.level, image.vmcs, image.efer);
   // RSP is the VMCS's.
   image.general.forEach((value, word) => {
     if (word !== RSP && word !== RSP + 1) context.words[word] = value;

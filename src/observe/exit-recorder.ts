@@ -3,7 +3,7 @@
  * beyond their comparisons with null; what the counters of guests.ts hold is counted in any case.
  */
 import {
-  CODE64, CS, R, RAX, RCX, RDX, SEG_AR, SEG_BASE, VCPU, AR_DB, VMX_MODE, VMX_NON_ROOT,
+  CODE64, CS, EFER, R, RAX, RCX, RDX, SEG_AR, SEG_BASE, VCPU, AR_DB, VMX_MODE, VMX_NON_ROOT,
 } from '../cpu/state';
 import { instructionCount } from '../cpu/clock';
 import { translateLinear } from '../cpu/mmu/inspect';
@@ -26,7 +26,8 @@ const W_REASON = 0, W_QUALIFICATION = 1, W_RIP = 3, W_INTERRUPTION = 5, W_ERROR 
 const W_RDX = 15, W_GUEST = 16, W_CS_BASE = 17;
 /** General registers beside a VMCS image. */
 const GENERAL_WORDS = 32;
-const IMAGE_WORDS = VMCS_WORDS + GENERAL_WORDS;
+/** EFER follows. */
+const IMAGE_EFER = VMCS_WORDS + GENERAL_WORDS, IMAGE_WORDS = IMAGE_EFER + 1;
 const MOST_VCPUS = 32;
 
 /** Which exits are meant; null: all. */
@@ -188,6 +189,7 @@ export class ExitRecorder {
     const image = (this.count & (this.imageCapacity - 1)) * IMAGE_WORDS;
     this.images.set(V, image);
     for (let n = 0; n < GENERAL_WORDS; n++) this.images[image + VMCS_WORDS + n] = R[n];
+    this.images[image + IMAGE_EFER] = R[EFER];
     this.open[vcpu] = this.count;
     this.openSince[vcpu] = this.ranSoFar();
     this.count++;
@@ -275,7 +277,7 @@ export class ExitRecorder {
     if (exit === null || !exit.hasImage) return null;
     const at = (sequence & (this.imageCapacity - 1)) * IMAGE_WORDS;
     return {
-      vcpu: exit.vcpu, level: exit.level, vmcs: this.images.slice(at, at + VMCS_WORDS), general: this.images.slice(at + VMCS_WORDS, at + IMAGE_WORDS),
+      vcpu: exit.vcpu, level: exit.level, vmcs: this.images.slice(at, at + VMCS_WORDS), general: this.images.slice(at + VMCS_WORDS, at + IMAGE_EFER), efer: this.images[at + IMAGE_EFER],
     };
   }
 

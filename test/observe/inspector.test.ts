@@ -36,12 +36,13 @@ describe('ExitRecorder', () => {
   it('keeps the last exits, images of fewer, and what each cost its hypervisor', async () => {
     const whole = new ExitRecorder(), small = new ExitRecorder(16, 4);
     const session = await bootBuiltin();
+    const observers = [exitObserver, entryObserver, switchObserver];
     whole.start();
     runOut(session);
     whole.stop();
     const stats = session.stats(), total = Object.values(stats.exits).reduce((sum, count) => sum + count, 0);
     expect(whole.total).toBe(total);
-    expect([exitObserver, entryObserver, switchObserver]).toEqual([null, null, null]);
+    expect([exitObserver, entryObserver, switchObserver]).toEqual(observers);
 
     // L1's instructions after exits, and L2's between entries and exits, are all there is after the first exit.
     let inGuest = 0;
@@ -100,15 +101,16 @@ describe('ExitRecorder', () => {
 
   it('leaves other observers alone', () => {
     const seen: number[] = [];
+    const before = exitObserver;
     const remove = addExitObserver((reason) => seen.push(reason));
     const recorder = new ExitRecorder(16, 4);
     recorder.start();
     recorder.start();
     recorder.stop();
-    exitObserver?.(5, 0, 0, 0);
-    expect(seen).toEqual([5]);
+    exitObserver?.(HLT, 0, 0, 0);
+    expect(seen).toEqual([HLT]);
     remove();
-    expect(exitObserver).toBeNull();
+    expect(exitObserver).toBe(before);
   });
 });
 
@@ -222,7 +224,11 @@ describe('Inspector', () => {
     expect(overview.vcpus[0].contexts).toEqual([{ kind: 'now', level: 2 }, { kind: 'host', level: 1 }]);
     const host = inspector.answer({ ask: 'cpu', context: { vcpu: 0, kind: 'host' } }).cpu;
     expect(host).toMatchObject({ level: 1, mode: '64-bit mode, CPL 0' });
+    const efer = (kind: 'now' | 'guest'): string | undefined => inspector.answer({ ask: 'cpu', context: { vcpu: 0, kind } }).cpu?.control.find((register) => register.name === 'EFER')?.value;
+    const guestEfer = efer('now');
     step(session, 'exit');
+    // It is not in this VMCS.
+    expect(efer('guest')).toBe(guestEfer);
     const after = inspector.answer({ ask: 'cpu', context: now }).cpu;
     expect(after?.rip).toBe(host?.rip);
     expect(after?.control.filter((register) => register.name !== 'CR2').map((register) => [register.name, register.value])).toEqual(

@@ -42,7 +42,7 @@ export function CpuTab(props: TabProps) {
         {cpu !== null && <span className="legend">L{cpu.level} · {cpu.mode} · {cpu.activity} · {cpu.vmx} · {count(cpu.instructions)} instructions</span>}
       </div>
       {cpu === null ? <Nothing>There is no such context at this moment.</Nothing> : (
-        <div className="scroll cpu">
+        <div className="scroll cpu" tabIndex={0} role="group" aria-label="Registers">
           <Registers
             title="General registers" list={[...(cpu.general ?? []), { name: 'RIP', value: cpu.rip, decoded: [] }, cpu.rflags]} changed={changed}
             note={cpu.general === null ? 'The hypervisor keeps the general registers of this context in its own memory; the VMCS has RIP, RSP and RFLAGS only. Choose an exit to see the guest’s.' : ''}

@@ -1,5 +1,6 @@
 /** VM exits as they happen: histogram, timeline, and the list with what each one was and cost. */
 import { useEffect, useRef, useState } from 'react';
+import type { KeyboardEvent } from 'react';
 import type { ExitFilter } from '../../observe/exit-recorder';
 import type { ExitRow, HistogramRow } from '../../observe/inspector';
 import { ExitTimeline } from './exit-timeline';
@@ -93,7 +94,7 @@ function ExitList({ client, machine, visible, subject, change, filter }: TabProp
 
   const newest = rows[0]?.sequence;
   const choose = (sequence: number): void => change({ exit: sequence });
-  const key = (event: React.KeyboardEvent): void => {
+  const key = (event: KeyboardEvent): void => {
     const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0;
     if (step === 0 || rows.length === 0) return;
     event.preventDefault();
@@ -112,7 +113,7 @@ function ExitList({ client, machine, visible, subject, change, filter }: TabProp
         <span className="c-detail">what</span><span className="c-rip">guest RIP</span><span className="c-code">instruction</span><span className="c-cost">L1 spent</span>
       </div>
       <div
-        className="exit-scroll" ref={box} tabIndex={0} role="listbox" aria-label={`${count(matching)} recorded VM exits, newest first`} onKeyDown={key}
+        className="exit-scroll" ref={box} tabIndex={0} role={rows.length === 0 ? 'group' : 'listbox'} aria-label={`${count(matching)} recorded VM exits, newest first`} onKeyDown={key}
         aria-activedescendant={subject.exit !== null && rows.some((row) => row.sequence === subject.exit) ? `exit-${subject.exit}` : undefined}
         onScroll={(event) => {
           const { scrollTop, clientHeight } = event.currentTarget;

@@ -3,7 +3,7 @@
  * asks the worker a few times a second while the machine runs; guests cannot tell whether it is open.
  */
 import { useEffect, useState } from 'react';
-import type { KeyboardEvent } from 'react';
+import type { KeyboardEvent, ReactNode } from 'react';
 import type { StepGoal } from '../../observe/stops';
 import { TabPanel, TabStrip, useTabPrefix } from '../layout/tabs';
 import type { PartProps } from '../layout/slots';
@@ -20,7 +20,7 @@ import { useInspection } from './use-inspection';
 import { VmcsTab } from './vmcs-tab';
 import { WalkTab } from './walk-tab';
 
-const TABS: readonly { id: InspectorTab; label: string; title: string; Content: (props: TabProps) => React.ReactNode }[] = [
+const TABS: readonly { id: InspectorTab; label: string; title: string; Content: (props: TabProps) => ReactNode }[] = [
   { id: 'exits', label: 'Exits', title: 'VM exits as they happen', Content: ExitsTab },
   { id: 'vmcs', label: 'VMCS', title: 'The virtual-machine control structure, decoded', Content: VmcsTab },
   { id: 'cpu', label: 'CPU', title: 'Registers', Content: CpuTab },

@@ -42,7 +42,7 @@ export function VmcsTab(props: TabProps) {
       {vmcs === null ? (
         <Nothing>{source === 'exit' ? 'The VMCS of that exit has not been kept.' : 'This vCPU has no current VMCS: its software has not executed VMPTRLD, or has cleared it since.'}</Nothing>
       ) : (
-        <div className="scroll">
+        <div className="scroll" tabIndex={0} role="group" aria-label="Fields of the VMCS">
           {vmcs.groups.map(({ title, fields }) => {
             const shown = fields.filter(shows);
             if (shown.length === 0) return null;

@@ -26,7 +26,7 @@ export function WalkTab(props: TabProps) {
         <label className="field"><input type="checkbox" checked={user} onChange={(event) => setUser(event.target.checked)} /> by user mode</label>
       </div>
       {!valid || walk === null ? <Nothing>{valid ? 'There is no such context at this moment.' : 'Hexadecimal digits, please: 1 to 16 of them.'}</Nothing> : (
-        <div className="scroll walk">
+        <div className="scroll walk" tabIndex={0} role="group" aria-label="Page walk">
           <Walk walk={walk} access={access} />
           {walk.hostPhysical !== null && walk.memory !== 'nothing' && (
             <p><button type="button" className="small" onClick={() => goTo('memory', { memoryAddress: walk.linear })}>Show this memory</button></p>
