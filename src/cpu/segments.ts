@@ -237,13 +237,18 @@ export function loadSegment(s: number, selector: number): void {
   if (s < FS && (R[MODE] & MODE_SIZE_MASK) !== 2) updateMode();
 }
 
-/** After a return to an outer ring: data segments that the new privilege may not use become null (SDM vol 2 RET, IRET). */
+/**
+ * After a return to an outer ring: data segments that the new privilege may not use become null (SDM vol 2 RET, IRET). Only selector and
+ * rights go, the bases of FS and GS stay: a hypervisor that enters a guest with a null FS that is usable counts on it, as KVM does in KVM.
+ */
 export function dropPrivilegedSegments(cpl: number): void {
   for (let s = 0; s <= 5; s++) {
     if (s === CS || s === SS) continue;
     const ar = R[SEG_AR + s];
     if (ar & AR_UNUSABLE) continue;
     const conforming = (ar & (TYPE_CODE | TYPE_CONFORMING)) === (TYPE_CODE | TYPE_CONFORMING);
-    if (!conforming && ((ar >> 5) & 3) < cpl) setNullSegment(s, 0);
+    if (conforming || ((ar >> 5) & 3) >= cpl) continue;
+    R[SEG_SEL + s] = 0;
+    R[SEG_AR + s] = AR_UNUSABLE;
   }
 }

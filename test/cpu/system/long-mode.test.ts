@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { ACTIVITY, CPL, CR2, CS, EFLAGS, F_IF, NMI_BLOCKED, R, RAX, RBX, RCX, RDI, RDX, RIP, RSI, RSP, SEG_SEL, SS, R8Q, R9Q } from '../../../src/cpu/state';
+import { ACTIVITY, AR_UNUSABLE, CPL, CR2, CS, EFLAGS, F_IF, FS, NMI_BLOCKED, R, RAX, RBX, RCX, RDI, RDX, RIP, RSI, RSP, SEG_AR, SEG_BASE, SEG_SEL, SS, R8Q, R9Q } from '../../../src/cpu/state';
 import { deliverEvent, EVENT_NMI } from '../../../src/cpu/interrupts';
 import { memView } from '../../../src/cpu/mmu/memory';
 import { createBareCpu, enterMode, run, shutdownReason } from '../../support/bare-cpu';
@@ -175,6 +175,20 @@ df:     pop rax
     run();
     expect(R[ACTIVITY]).toBe(2);
     expect(shutdownReason()).toContain('triple fault');
+  });
+
+  it('keeps the base of a null FS on the way to user mode, though the segment may not be used there', () => {
+    loadAssembly(64, CODE, program(`${TO_USER}
+user:   jmp user`, ''));
+    // As a VM exit or a VM entry leaves it: null, yet usable, with DPL 0.
+    R[SEG_SEL + FS] = 0;
+    R[SEG_AR + FS] = 0xc093;
+    R[SEG_BASE + 2 * FS] = 0x4004f380;
+    R[SEG_BASE + 2 * FS + 1] = 0x7f;
+    run(200);
+    expect(R[CPL]).toBe(3);
+    expect([R[SEG_SEL + FS], R[SEG_AR + FS] & AR_UNUSABLE]).toEqual([0, AR_UNUSABLE]);
+    expect([R[SEG_BASE + 2 * FS], R[SEG_BASE + 2 * FS + 1]]).toEqual([0x4004f380, 0x7f]);
   });
 
   it('blocks NMIs from their delivery until IRET', () => {
