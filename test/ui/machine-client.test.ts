@@ -1,6 +1,7 @@
 /** The page's side of the machine, with a worker that the test plays. */
 import { describe, expect, it } from 'vitest';
 import { makeDemo } from '../../src/ui/demos';
+import type { Stop } from '../../src/observe/stops';
 import { plainDescription } from '../../src/ui/links/description';
 import { MachineClient } from '../../src/ui/machine-client';
 import type { ConsoleSink } from '../../src/ui/machine-client';
@@ -65,6 +66,51 @@ describe('MachineClient', () => {
     client.run();
     expect(workers[0].requests.map((request) => request.type)).toEqual(['start', 'pause', 'run']);
     expect(changes).toBeGreaterThan(4);
+  });
+
+  it('steps, and knows where the machine stands', () => {
+    const { client, workers } = connect();
+    client.step('exit');
+    client.start(MACHINE);
+    workers[0].say({ type: 'stage', stage: { name: 'l1', download: null } });
+    client.step('exit');
+    expect(client.getSnapshot()).toMatchObject({ status: 'running', stepping: 'exit', stop: null });
+    const stop: Stop = { cause: 'step', breakpoint: null, text: 'VM exit: io', instructions: 9, level: 1, vcpu: 0, linear: '0000000000001000' };
+    workers[0].say({ type: 'paused', stop });
+    expect(client.getSnapshot()).toMatchObject({ status: 'paused', stepping: null, stop });
+    // A long step: the machine runs meanwhile.
+    client.step('guest');
+    workers[0].say({ type: 'resumed' });
+    expect(client.getSnapshot()).toMatchObject({ status: 'running', stepping: 'guest', stop: null });
+    workers[0].say({ type: 'paused', stop: { ...stop, cause: 'breakpoint', breakpoint: 2 } });
+    client.run();
+    expect(client.getSnapshot()).toMatchObject({ status: 'running', stepping: null, stop: null });
+    expect(workers[0].requests.map((request) => request.type)).toEqual(['start', 'step', 'step', 'run']);
+  });
+
+  it('keeps breakpoints and recording over a reset', () => {
+    const { client, workers } = connect();
+    client.start(MACHINE);
+    client.setBreakpoints([{ id: 1, kind: 'exit', reason: null }]);
+    client.record(true);
+    client.record(true);
+    client.reset();
+    expect(workers.map((worker) => worker.requests.map((request) => request.type))).toEqual([['start', 'breakpoints', 'record'], ['start', 'breakpoints', 'record']]);
+    expect(client.getSnapshot().breakpoints.length).toBe(1);
+  });
+
+  it('gives each question its answer, and none when the machine is gone', async () => {
+    const { client, workers } = connect();
+    expect(await client.inspect({ ask: 'overview' })).toBeNull();
+    client.start(MACHINE);
+    const first = client.inspect({ ask: 'exit', sequence: 1 }), second = client.inspect({ ask: 'vmcs', of: { vcpu: 0 } }), third = client.inspect({ ask: 'overview' });
+    const ids = workers[0].requests.flatMap((request) => (request.type === 'inspect' ? [request.id] : []));
+    expect(new Set(ids).size).toBe(3);
+    workers[0].say({ type: 'inspection', id: ids[1], answer: { ask: 'vmcs', vmcs: null } });
+    workers[0].say({ type: 'inspection', id: ids[0], answer: { ask: 'exit', row: null } });
+    expect([await first, await second]).toEqual([{ ask: 'exit', row: null }, { ask: 'vmcs', vmcs: null }]);
+    client.reset();
+    expect(await third).toBeNull();
   });
 
   it('brings output to terminals, even early output, and tells what was displayed', () => {
