@@ -39,8 +39,8 @@ export interface CpuView {
   codeBits: 16 | 32 | 64;
   activity: string;
   vmx: string;
-  /** Null where a hypervisor keeps them in its own memory. */
-  general: RegisterView[] | null;
+  /** RSP alone where a hypervisor keeps the others in its own memory. */
+  general: RegisterView[];
   rip: string;
   rflags: RegisterView;
   segments: SegmentView[];
@@ -153,7 +153,7 @@ export function viewCpu(context: Context): CpuView {
   return {
     vcpu: context.vcpu, kind: context.kind, level: context.level, instructions: instructionCount(), mode: modeText(context), codeBits: codeBitsOf(context),
     activity: `${B.ACTIVITY_NAMES[words[ACTIVITY]] ?? '?'}${blocked}`, vmx: VMX_MODES[words[VMX_MODE]],
-    general: context.generalKnown ? GENERAL_NAMES.map((name, n) => register(name, hexAt(words, 2 * n))) : null,
+    general: GENERAL_NAMES.map((name, n) => register(name, hexAt(words, 2 * n))).filter(({ name }) => context.generalKnown || name === 'RSP'),
     rip: hexAt(words, RIP), rflags: withBits('RFLAGS', rflags, B.RFLAGS_BITS), segments: segmentsOf(words),
     tables: [
       { name: 'GDTR', base: hexAt(words, GDTR_BASE), limit: hex(words[GDTR_LIMIT], 4) }, { name: 'IDTR', base: hexAt(words, IDTR_BASE), limit: hex(words[IDTR_LIMIT], 4) },

@@ -169,15 +169,15 @@ describe('Inspector', () => {
   it('shows registers of hypervisor and guest', () => {
     const l1 = inspector.answer({ ask: 'cpu', context: now }).cpu;
     expect(l1).toMatchObject({ level: 1, mode: '64-bit mode, CPL 0', vmx: 'VMX root operation', codeBits: 64 });
-    expect(l1?.general?.length).toBe(16);
+    expect(l1?.general.length).toBe(16);
     expect(l1?.msrs.find((msr) => msr.name.startsWith('EFER'))?.value).toMatch(/d00$|500$/);
     const l2 = inspector.answer({ ask: 'cpu', context: guest }).cpu;
-    expect(l2).toMatchObject({ level: 2, general: null, fpu: null, vmx: 'VMX non-root operation' });
+    expect(l2).toMatchObject({ level: 2, general: [{ name: 'RSP', value: '000000000000fff0' }], fpu: null, vmx: 'VMX non-root operation' });
     const at = inspector.answer({ ask: 'cpu', context: { vcpu: 0, kind: 'exit', exit: 5 } }).cpu;
     expect(at?.rip).toBe(l2?.rip);
     expect(at?.control).toEqual(l2?.control);
     // The port that it wrote to is in DX.
-    expect(at?.general?.find((register) => register.name === 'RDX')?.value).toBe('00000000000003f8');
+    expect(at?.general.find((register) => register.name === 'RDX')?.value).toBe('00000000000003f8');
     expect(inspector.answer({ ask: 'cpu', context: { vcpu: 0, kind: 'host' } }).cpu).toBeNull();
   });
 

@@ -8,7 +8,7 @@ import { useInspection } from './use-inspection';
 /** All registers by name. */
 function valuesOf(cpu: CpuView): Map<string, string> {
   const values = new Map<string, string>([['RIP', cpu.rip]]);
-  for (const list of [cpu.general ?? [], [cpu.rflags], cpu.control, cpu.debug, cpu.msrs, cpu.fpu ?? [], cpu.sse ?? []]) {
+  for (const list of [cpu.general, [cpu.rflags], cpu.control, cpu.debug, cpu.msrs, cpu.fpu ?? [], cpu.sse ?? []]) {
     for (const { name, value } of list) values.set(name, value);
   }
   for (const segment of cpu.segments) values.set(segment.name, `${segment.selector}${segment.base}${segment.limit}${segment.rights}`);
@@ -44,8 +44,8 @@ export function CpuTab(props: TabProps) {
       {cpu === null ? <Nothing>There is no such context at this moment.</Nothing> : (
         <div className="scroll cpu" tabIndex={0} role="group" aria-label="Registers">
           <Registers
-            title="General registers" list={[...(cpu.general ?? []), { name: 'RIP', value: cpu.rip, decoded: [] }, cpu.rflags]} changed={changed}
-            note={cpu.general === null ? 'The hypervisor keeps the general registers of this context in its own memory; the VMCS has RIP, RSP and RFLAGS only. Choose an exit to see the guest’s.' : ''}
+            title="General registers" list={[...cpu.general, { name: 'RIP', value: cpu.rip, decoded: [] }, cpu.rflags]} changed={changed}
+            note={cpu.general.length === 1 ? 'The hypervisor keeps the general registers of this context in its own memory; the VMCS has RIP, RSP and RFLAGS only. Choose an exit to see the guest’s.' : ''}
           />
           <Segments cpu={cpu} changed={changed} />
           <Registers title="Control registers" list={cpu.control} changed={changed} />
