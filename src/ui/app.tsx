@@ -150,7 +150,7 @@ export function App({ client, assembler }: { client: MachineClient; assembler: A
           {linked.asks.length > 0 && <button type="button" onClick={() => linked.agree()}>Download from {linked.asks.join(', ')} and start</button>}
         </ProblemNotice>
       )}
-      <div className="narrow-panes" role="group" aria-label="Shown">
+      <nav className="narrow-panes" aria-label="Panes">
         {NARROW_PANES.map(([name, label]) => (
           <button
             key={name} type="button" aria-pressed={shown === name}
@@ -161,7 +161,7 @@ export function App({ client, assembler }: { client: MachineClient; assembler: A
             }}
           >{label}</button>
         ))}
-      </div>
+      </nav>
       <main className="workspace">
         <Splitter
           name="side" label="Width of the editor" direction="row" initial={0.4}

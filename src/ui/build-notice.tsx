@@ -25,14 +25,14 @@ export function BuildNotice({ status, running, choose }: Props) {
   const news = followed && running !== null && running.files.length === 0 && best.files.length > 0 ? best : null;
   if ((build.state === 'done' && news === null) || (build.state === 'failed' && hidden)) return null;
   return (
-    <div className="notice build">
+    <section className="notice build" aria-label="Images">
       {build.state === 'running' && <p>{runningText(build)}</p>}
       {build.state === 'running' && <progress aria-label="Image build" value={stepsDone(build)} max={build.m} />}
       {build.state === 'failed' && <p>The images could not all be built: {build.message === '' ? 'see the terminal of npm start' : build.message}</p>}
       {build.state === 'failed' && <button type="button" onClick={() => setHidden(true)}>Dismiss</button>}
       {build.state === 'done' && <p>The Linux images are ready.</p>}
       {news !== null && <button type="button" onClick={() => choose(news)}>Start “{news.title}”</button>}
-    </div>
+    </section>
   );
 }
 

@@ -37,9 +37,9 @@ export function CapabilityNotice({ demo }: { demo: Demo | null }) {
   // The built-in demo needs neither storage nor memory.
   if (lack === undefined || demo === null || demo.files.length === 0) return null;
   return (
-    <div className="notice capability">
+    <section className="notice capability" aria-label="Remark on this browser">
       <p>{lack.text}</p>
       <button type="button" onClick={() => changeSettings({ dismissed: [...dismissed, lack.id] })}>Dismiss</button>
-    </div>
+    </section>
   );
 }

@@ -27,8 +27,8 @@ export function Header({ client, machine, openGallery, children }: Props) {
           <p className="tagline">Nested virtualization in a browser tab</p>
         </div>
       </div>
-      <button type="button" className="picker-button" aria-haspopup="dialog" aria-label={`Demo: ${machine.demo?.title ?? 'none'}. Choose another`} onClick={openGallery}>
-        <span className="picker-label">Demo</span>
+      <button type="button" className="picker-button" aria-haspopup="dialog" title="Choose another demo" onClick={openGallery}>
+        <span className="picker-label">Demo</span>{' '}
         <span className="picker-title">{title}</span>
         <span aria-hidden="true">▾</span>
       </button>

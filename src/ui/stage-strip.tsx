@@ -30,7 +30,7 @@ export function StageStrip({ machine }: { machine: MachineSnapshot }) {
   const over = status === 'stopped' || status === 'failed';
   const download = stage?.download ?? null;
   return (
-    <div className="stages">
+    <section className="stages" aria-label="How far the start has come">
       <ol>
         {names.map((name) => {
           const index = STAGES.indexOf(name);
@@ -50,6 +50,6 @@ export function StageStrip({ machine }: { machine: MachineSnapshot }) {
         />
       )}
       <p className="visually-hidden" role="status">{stage === null || download !== null ? '' : NAMES[stage.name].now}</p>
-    </div>
+    </section>
   );
 }

@@ -102,7 +102,7 @@ describe('the page in Chromium', () => {
     await notice.waitFor();
     expect(await notice.innerText()).toMatch(/no demo “nonsense”[^]*builtin/);
     // Choosing another one from the gallery goes on from there.
-    await page.getByRole('button', { name: /Demo:/ }).click();
+    await page.getByRole('button', { name: /^Demo / }).click();
     await page.getByRole('button', { name: /Built-in/ }).click();
     await waitForConsole(page, 'l2', /hello from L2/, START_MS);
     expect(await notice.count()).toBe(0);

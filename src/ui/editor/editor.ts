@@ -178,7 +178,7 @@ export function createEditor(parent: HTMLElement, options: EditorOptions): Edito
     return true;
   };
   const extensions = (readOnly: boolean, label: string): Extension => [
-    EditorState.readOnly.of(readOnly), EditorView.contentAttributes.of({ 'aria-label': label, ...(readOnly ? { 'aria-readonly': 'true' } : {}) }),
+    EditorState.readOnly.of(readOnly), EditorView.contentAttributes.of({ 'aria-label': label, tabindex: '0', ...(readOnly ? { 'aria-readonly': 'true' } : {}) }),
   ];
   const fresh = (text: string, readOnly: boolean, label: string): EditorState => EditorState.create({
     doc: text,

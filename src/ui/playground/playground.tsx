@@ -115,7 +115,7 @@ export default function Playground({ assembler, description, visible, run }: Pro
         <button type="button" className="primary" disabled={errors.length > 0} onClick={submit} title="Assemble and start (Ctrl+Enter or Ctrl+S)">Run</button>
         <button type="button" disabled={!changed('l1') && !changed('l2')} onClick={() => setEdited({})} title="Back to the program as it came">Undo all</button>
       </div>
-      {chosen !== null && <div className="lesson">{chosen.text.map((paragraph) => <p key={paragraph}>{paragraph}</p>)}</div>}
+      {chosen !== null && <section className="lesson" tabIndex={0} aria-label="Lesson">{chosen.text.map((paragraph) => <p key={paragraph}>{paragraph}</p>)}</section>}
       <div className="view-head">
         <TabStrip
           label="Sources" prefix={prefix} chosen={shownTab} choose={setTab}
