@@ -9,7 +9,7 @@
 import { R, CURP, EFLAGS, F_DF, LA, RAX, RCX } from '../cpu/state';
 import { recAddressSize, OPSIZE_16, OPSIZE_32 } from '../cpu/record';
 import { translateGuestPhysicalQuietly } from '../cpu/mmu/inspect';
-import { mem8 } from '../cpu/mmu/memory';
+import { mem32, mem8 } from '../cpu/mmu/memory';
 import { pageCode } from '../cpu/mmu/physical';
 import { DISPI_INDEX } from '../devices/vga/dispi';
 import { enterTextMode } from '../devices/vga/text-mode';
@@ -130,10 +130,11 @@ class GuestScreen {
   }
 
   private takeFramePage(offset: number, from: number): void {
-    const { bytes, dirty } = this.vga.memory;
-    for (let n = 0; n < 4096; n++) {
-      if (bytes[offset + n] === mem8[from + n]) continue;
-      bytes.set(mem8.subarray(from + n, from + 4096), offset + n);
+    const { words, dirty } = this.vga.memory;
+    const to = offset >>> 2, source = from >>> 2;
+    for (let n = 0; n < 1024; n++) {
+      if (words[to + n] === mem32[source + n]) continue;
+      words.set(mem32.subarray(source + n, source + 1024), to + n);
       dirty[offset >>> 12] = 1;
       this.used = true;
       return;

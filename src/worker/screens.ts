@@ -10,7 +10,7 @@ import type { Report, ScreenId } from './protocol';
 /** The display's rate. */
 const FRAME_MS = 16;
 /** Drawing may take one part in so many. */
-const SHARE = 25;
+const SHARE = 16;
 /** Cursor and text blink with these half periods: 16 and 32 frames of a real VGA. */
 const CURSOR_MS = 228, TEXT_MS = 457;
 const STEADY = { cursor: true, text: true };

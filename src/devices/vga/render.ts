@@ -19,6 +19,7 @@ export interface Blink {
   readonly text: boolean;
 }
 
+const OPAQUE = 0xff000000 | 0;
 const LINE_GRAPHICS = 4, BLINKING = 8, PAN_COMPATIBLE = 0x20;
 
 // --- Text ---
@@ -133,6 +134,15 @@ export function drawPackedLine(vga: Vga, mode: PackedGeometry, colours: Colours,
         pixels[p] = opaque(widen5(value >> 11), (green << 2) | (green >> 4), widen5(value));
       }
       break;
+    case 32: {
+      const words = vga.memory.words;
+      let word = at >> 2;
+      for (let p = to; p < end; p++) {
+        const value = words[word++];
+        pixels[p] = (value & 0xff00) | ((value >> 16) & 0xff) | ((value & 0xff) << 16) | OPAQUE;
+      }
+      break;
+    }
     default:
       for (let p = to; p < end; p++, at += bytes) pixels[p] = opaque(memory[at + 2], memory[at + 1], memory[at]);
   }

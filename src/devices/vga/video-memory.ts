@@ -46,7 +46,8 @@ export class VideoMemory implements MmioHandler {
   /** The four latches, plane 0 in the low byte. */
   latch = 0;
   registers: AccessRegisters | null = null;
-  private readonly planes: Int32Array;
+  /** The same as words: one for the four planes at an offset, or for a pixel of 32 bits. */
+  readonly words: Int32Array;
   private readonly dirtyCleared: () => void;
   private access = CLOSED;
   /** Sequencer map mask as a word. */
@@ -64,7 +65,7 @@ export class VideoMemory implements MmioHandler {
     this.bytes = bytes;
     this.dirty = dirty;
     this.dirtyCleared = dirtyCleared;
-    this.planes = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
+    this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
   }
 
   /** Power-on. */
@@ -157,10 +158,10 @@ export class VideoMemory implements MmioHandler {
           index = this.oddEvenIndex(at);
         } else {
           index += this.bankIndex();
-          if (index >= this.planes.length) return 0xff;
+          if (index >= this.words.length) return 0xff;
         }
     }
-    this.latch = this.planes[index];
+    this.latch = this.words[index];
     if (graphics[GRAPHICS_MODE] & READ_COMPARE) return this.compare(graphics[COLOUR_COMPARE], graphics[COLOUR_DONT_CARE]);
     return this.bytes[4 * index + plane];
   }
@@ -191,7 +192,7 @@ export class VideoMemory implements MmioHandler {
       case ODD_EVEN: this.writePlanes(this.oddEvenIndex(at), this.mapMask & (at & 1 ? 0xff00ff00 : 0x00ff00ff), value); return;
       default: {
         const index = (at & PLANE_MASK) + this.bankIndex();
-        if (index < this.planes.length) this.writePlanes(index, this.mapMask, value);
+        if (index < this.words.length) this.writePlanes(index, this.mapMask, value);
       }
     }
   }
@@ -209,7 +210,7 @@ export class VideoMemory implements MmioHandler {
   }
 
   private writePlanes(index: number, planes: number, value: number): void {
-    const memory = this.planes;
+    const memory = this.words;
     memory[index] = (memory[index] & ~planes) | ((this.plain ? everyPlane(value) : this.combine(value)) & planes);
     this.dirty[index >>> 10] = 1;
     if (planes & 0xff0000) this.fontVersion++;
