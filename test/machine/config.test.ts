@@ -191,7 +191,7 @@ describe('docs/config.md', () => {
 
   it('and every demo is a valid configuration without warnings', () => {
     const demos = readdirSync('public/demos').filter((name) => name.endsWith('.cfg'));
-    expect(demos.length).toBeGreaterThanOrEqual(8);
+    expect(demos.length).toBeGreaterThanOrEqual(9);
     for (const name of demos) {
       const config = readMachineConfig(readFileSync(`public/demos/${name}`, 'utf8'), name);
       expect([name, config.warnings, config.nestedVmx, config.ept, config.title !== '']).toEqual([name, [], true, true, true]);
