@@ -65,7 +65,7 @@ function mips(rounds, counted, choose) {
 export function warmMips(rounds, counted) {
   /** @type {Record<string, number>} */
   const result = {};
-  for (const name of [...KERNELS, 'arith', 'flat']) result[name] = mips(rounds, counted, (all) => warmRounds(all, name));
+  for (const name of [...KERNELS, 'arith']) result[name] = mips(rounds, counted, (all) => warmRounds(all, name));
   return result;
 }
 
@@ -95,7 +95,7 @@ export function allMetrics({ rounds, values }) {
       const counted = image === 'mon' ? `node.mon${bits}` : `node.kern${bits}`;
       const perKernel = pairs(key, counted, warmMips);
       add(`kernels${bits}.${subject}.mips`, 'MIPS', perKernel.map(kernelMean));
-      for (const name of [...KERNELS, 'arith', 'flat']) add(`kernels${bits}.${subject}.${name}`, 'MIPS', perKernel.map((byKernel) => byKernel[name]));
+      for (const name of [...KERNELS, 'arith']) add(`kernels${bits}.${subject}.${name}`, 'MIPS', perKernel.map((byKernel) => byKernel[name]));
     }
   }
   /** @param {string} peer @param {string} bits */

@@ -27,10 +27,10 @@ function table(title, note, head, rows) {
 
 /** @param {Metrics} metrics @returns {Table[]} */
 export function tables(metrics) {
-  const names = [...KERNELS, 'flat', 'arith'];
+  const names = [...KERNELS, 'arith'];
   /** @param {string} bits */
   const kernels = (bits) => table(
-    `C kernels, ${bits}-bit, warm`, 'MIPS: guest instructions per CPU second. Geometric mean without flat and arith.',
+    `C kernels, ${bits}-bit, warm`, 'MIPS: guest instructions per CPU second. Geometric mean without arith.',
     ['', ...names, 'mean', 'cold'],
     [['Nestbox, Node', 'node'], ['Nestbox, Node, as L2', 'node.l2'], ['Nestbox, Chromium worker', 'chromium'], ['Bochs', 'bochs'], ['QEMU TCG', 'tcg'], ['v86', 'v86']].map(([label, subject]) => [
       label, ...names.map((name) => cell(metrics, `kernels${bits}.${subject}.${name}`)), cell(metrics, `kernels${bits}.${subject}.mips`),

@@ -7,7 +7,7 @@ import { useSecondTier } from '../cpu/run';
 import { physReadBytes } from '../cpu/mmu/physical';
 import { applySetting, interpretSettings, parseXlConfig } from '../machine/config';
 import type { MachineConfig, XlSettings } from '../machine/config';
-import { Session } from '../machine/session';
+import { Session, WARM_UP_MS } from '../machine/session';
 import { keyFor } from '../machine/us-keyboard';
 import { Inspector } from '../observe/inspector';
 import { setBreakpoints, takeStop } from '../observe/stops';
@@ -33,8 +33,6 @@ const TURN_MS = 40;
 const WAIT_MS = 10;
 /** Consoles of the machine's serial ports. */
 const PORT_LEVELS: readonly ConsoleLevel[] = ['l1', 'com2', 'com3', 'com4'];
-/** Real time that V8 is given to optimise the engine before the first instruction: until then it would run it ten times slower, and compile it twice. */
-const WARM_UP_MS = 900;
 const EVERY_RUN_WITHOUT_CONFIG = 'nestedhvm = 1\ntype = "hvm"\n';
 
 /** Quotes a string for xl.cfg. */

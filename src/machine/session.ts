@@ -79,6 +79,12 @@ export interface SessionSnapshot {
 let stopObserving: () => void = () => undefined;
 
 const COM1 = 0;
+/**
+ * Real time, in milliseconds from the start of `boot()`, that V8 should be given to optimise the engine before the first instruction: until then it runs the
+ * interpreter ten times slower, and compiles it twice.
+ */
+export const WARM_UP_MS = 900;
+
 /** A guest of L1, and a guest of that. */
 const L2 = 2, L3 = 3;
 /** Levels that statistics tell apart. */

@@ -3,7 +3,7 @@ import { clockNow, idleCycles } from '../../../src/cpu/clock';
 import { useSecondTier } from '../../../src/cpu/run';
 import { parseArguments } from '../../../src/cli/arguments';
 import { applySetting, interpretSettings, parseXlConfig } from '../../../src/machine/config';
-import { Session } from '../../../src/machine/session';
+import { Session, WARM_UP_MS } from '../../../src/machine/session';
 import type { ImageSource, SessionStats } from '../../../src/machine/session';
 import { instructionsAtLevel } from '../../../src/observe/guests';
 import { ConsoleMarks } from './console-marks.mjs';
@@ -69,6 +69,9 @@ export async function runMachine(
   });
   useSecondTier((spec.engine ?? defaultEngine()) === 'jit');
   await session.boot();
+  await new Promise((resolve) => {
+    setTimeout(resolve, WARM_UP_MS);
+  });
   start = read();
   while (!marks.done) {
     const idle = idleCycles();

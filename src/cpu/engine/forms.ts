@@ -11,7 +11,7 @@ import { CONDITION_SUFFIXES } from './semantics/conditions';
 /** Shapes of lowering (lower.ts). */
 export const FORM = {
   GENERIC: 0, EG: 1, GE: 2, EI: 3, AI: 4, E: 5, Z: 6, SHIFT_IMMEDIATE: 7, SHIFT_ONE: 8, GEI: 9, LEA: 10, ZI: 11, LOAD_MOFFS: 12, STORE_MOFFS: 13,
-  XCHG_Z: 14, NOP: 15, BSWAP: 16, STACK: 17, JCC: 18, JRCXZ: 19, JMP: 20, JMP_E: 21, CALL: 22, CALL_E: 23, RET: 24, RET_I: 25,
+  XCHG_Z: 14, NOP: 15, BSWAP: 16, STACK: 17, JCC: 18, JRCXZ: 19, JMP: 20, JMP_E: 21, CALL: 22, CALL_E: 23, RET: 24, RET_I: 25, STRING: 26,
 } as const;
 
 export interface Form {
@@ -95,6 +95,7 @@ function lowering(row: OpcodeRow): Lowering {
   if (mnemonic === 'call' && first === 'Jz') return { shape: FORM.CALL, register: named('') };
   if (mnemonic === 'call' && first === 'Ev') return { shape: FORM.CALL_E, register: named('r'), memory: named('m') };
   if (mnemonic === 'ret') return first === 'Iw' ? { shape: FORM.RET_I, register: named('i') } : { shape: FORM.RET, register: named('') };
+  if (/^(movs|stos|lods)$/.test(mnemonic) && row.map === 0) return { shape: FORM.STRING, register: (bits) => `${mnemonic}${bits}` };
   if (conditionOf(row) >= 0) return { shape: FORM.JCC, register: () => mnemonic };
   return { shape: FORM.GENERIC };
 }
@@ -117,7 +118,7 @@ function conditionOf(row: OpcodeRow): number {
 
 ALL_ROWS.forEach((row, index) => {
   const { shape, register, memory } = lowering(row);
-  const byteForm = shape !== FORM.GENERIC && (/^[EGZO]b$/.test(row.operands[0] ?? '') || row.operands[0] === 'AL');
+  const byteForm = shape !== FORM.GENERIC && (/^[EGZOY]b$/.test(row.operands[0] ?? '') || row.operands[0] === 'AL');
   for (let log = 0; log < 4; log++) {
     if (register) rowRegister[index * 4 + log] = kindIdOrNone(register(BITS[log]));
     if (memory) rowMemory[index * 4 + log] = kindIdOrNone(memory(BITS[log]));

@@ -357,6 +357,7 @@ export function lower(at: number): number {
       return finish(out - 1, false);
     }
     case FORM.STACK: return lowerStack(row);
+    case FORM.STRING: return lowerString(row, at4);
     default: return lowerTransfer(row, form.shape);
   }
 }
@@ -430,6 +431,17 @@ function lowerStack(row: number): number {
     C[out++] = D[D_IMM];
     return finish(out - 2, true);
   }
+  return finish(out - 1, true);
+}
+
+/** One MOVS, STOS or LODS; repeated ones are handlers that may pause, and end the block. */
+function lowerString(row: number, at4: number): number {
+  const size = mode & MODE_SIZE_MASK;
+  if (D[D_REPEAT] !== 0 || size === 0 || D[D_ADSIZE] !== size || (mode & MODE_FLAT) === 0 || D[D_SEGMENT] >= FS) {
+    emitGeneric(rowHandler[row], true);
+    return ENDS_BLOCK;
+  }
+  emitWord(rowRegister[at4], 0, 0, 0);
   return finish(out - 1, true);
 }
 

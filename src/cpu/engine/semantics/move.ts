@@ -1,6 +1,6 @@
-/** Data movement and address arithmetic: MOV MOVZX MOVSX LEA XCHG CMOVcc SETcc BSWAP IMUL PUSH POP, and address micro-records (SDM 2). */
+/** Data movement and address arithmetic: MOV MOVZX MOVSX LEA XCHG CMOVcc SETcc BSWAP IMUL PUSH POP, single MOVS STOS LODS, and address micro-records (SDM 2). */
 import { FK_RESULT } from '../../flags';
-import { AMASK, EAT, RBP, RSP } from '../../state';
+import { AMASK, EAT, EFLAGS, F_DF, RBP, RDI, RSI, RSP } from '../../state';
 import { conditionText, CONDITION_SUFFIXES } from './conditions';
 import {
   address, below, flagsExplicit, load, modifyMemory, readReg, SIZES, store, writeReg,
@@ -142,6 +142,23 @@ const ADDRESS_KINDS: readonly RecordKind[] = [
   { name: 'lea16', words: 2, body: (o) => `${o.addressLow}R16[${o.d}<<1]=a;` },
 ];
 
+/** An index register on by one element, in the direction that DF says. */
+function step(size: Size, register: number): string {
+  const bytes = size / 8;
+  return `w=${bytes}-((R[${EFLAGS}]&${F_DF})>>>9)*${bytes}|0;t=R[${register}]+w|0;R[${register + 1}]=(R[${register + 1}]+(w>>31)+${below('t', 'w')})&R[${AMASK}];R[${register}]=t;`;
+}
+
+const AT = (register: number): string => `a=R[${register}];h=R[${register + 1}]&R[${AMASK}];`;
+
+/** MOVS, STOS, LODS without a repeat prefix, through flat segments, with the mode's own address size. */
+function stringKinds(size: Size): RecordKind[] {
+  return [
+    { name: `movs${size}`, words: 1, body: () => AT(RSI) + load(size, 'y') + AT(RDI) + store(size, 'yl', 'yh') + step(size, RSI) + step(size, RDI) },
+    { name: `stos${size}`, words: 1, body: () => AT(RDI) + readReg(size, '0', 'y') + store(size, 'yl', 'yh') + step(size, RDI) },
+    { name: `lods${size}`, words: 1, body: () => AT(RSI) + load(size, 'y') + writeReg(size, '0', 'yl', 'yh') + step(size, RSI) },
+  ];
+}
+
 export const MOVE_KINDS: readonly RecordKind[] = [
   ...SIZES.flatMap(moves),
   ...extensions(8, 16), ...extensions(8, 32), ...extensions(8, 64),
@@ -152,5 +169,6 @@ export const MOVE_KINDS: readonly RecordKind[] = [
   { name: 'bswap32', words: 1, body: (o) => `i=${o.d};xl=R[i];R[i]=${SWAP('xl')};R[i+1|0]=0;` },
   { name: 'bswap64', words: 1, body: (o) => `i=${o.d};xl=R[i];xh=R[i+1|0];R[i]=${SWAP('xh')};R[i+1|0]=${SWAP('xl')};` },
   ...stackKinds(32), ...stackKinds(64),
+  ...SIZES.flatMap(stringKinds),
   ...ADDRESS_KINDS,
 ];
