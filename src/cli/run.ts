@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { clockNow, idleCycles } from '../cpu/clock';
+import { setTieringClock } from '../cpu/engine/tiering';
 import { useSecondTier } from '../cpu/run';
 import { physReadBytes } from '../cpu/mmu/physical';
 import { applySetting, interpretSettings, parseXlConfig } from '../machine/config';
@@ -103,6 +104,7 @@ class Run {
 
   async main(): Promise<number> {
     useSecondTier(this.args.engine === 'jit');
+    setTieringClock(() => performance.now());
     const begin = performance.now();
     await this.session.boot();
     await sleep(Math.max(0, WARM_UP_MS - (performance.now() - begin)));

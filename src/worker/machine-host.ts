@@ -72,6 +72,8 @@ export interface HostServices {
   vmxOn(): boolean;
   /** The processor's state for people. */
   processorState(): string;
+  /** Real time from the start of `boot()` that the engine is given before a long boot. */
+  readonly warmUpMs: number;
   /** Real time in milliseconds. */
   now(): number;
   /** Calls back after at least so many milliseconds, 0 = as soon as waiting messages are handled. Replaces a call still outstanding. */
@@ -138,6 +140,7 @@ export class MachineHost {
         log: (message) => this.log(message),
       }, sources);
       this.stages.reach(fileCount(config) > 0 ? 'download' : 'load');
+      const begun = services.now();
       await session.boot();
       this.session = session;
       this.booted = true;
@@ -146,7 +149,8 @@ export class MachineHost {
       this.pacer.resume(services.now());
       this.meter.restart(services.now(), this.counters(session));
       if (this.paused) this.reportPause(services.inspector.stopHere());
-      else services.wake(0);
+      // Small guests show something at once, however slowly; for a long boot it pays to wait for the engine.
+      else services.wake(fileCount(config) > 0 ? Math.max(0, services.warmUpMs - (services.now() - begun)) : 0);
     } catch (error) {
       this.stopped = true;
       services.report({ type: 'failed', problem: startProblem(name, error) });

@@ -1,11 +1,12 @@
 /** The worker's entry: connects the machine host to the page's messages, the clock and timers. */
+import { setTieringClock } from '../cpu/engine/tiering';
 import { R, VMX_MODE, VMX_OFF } from '../cpu/state';
 import { cpuStateText } from '../cli/cpu-state';
 import { buildBuiltin, BUILTIN_L1_SOURCE, BUILTIN_L2_SOURCE, INCLUDES } from '../guests/builtin';
 import type { BuiltinSources } from '../guests/builtin';
 import { LESSONS } from '../guests/lessons';
 import { readMachineConfig } from '../machine/config';
-import { Session } from '../machine/session';
+import { Session, WARM_UP_MS } from '../machine/session';
 import { Inspector } from '../observe/inspector';
 import { resumeTowards, setBreakpoints, stopHere, takeStop } from '../observe/stops';
 import { ImageCache, IMAGE_CACHE } from './image-cache';
@@ -55,6 +56,8 @@ function report(news: Report, transfer: Transferable[] = []): void {
   postMessage(news, { transfer });
 }
 
+setTieringClock(() => performance.now());
+
 const host = new MachineHost({
   inspector: {
     setBreakpoints, resumeTowards, takeStop,
@@ -69,6 +72,7 @@ const host = new MachineHost({
   report,
   vmxOn: () => R[VMX_MODE] !== VMX_OFF,
   processorState: cpuStateText,
+  warmUpMs: WARM_UP_MS,
   now: () => performance.now(),
   wake: (ms) => {
     clearTimeout(timer);

@@ -133,7 +133,8 @@ class World {
     report: (report) => this.reports.push(report),
     vmxOn: () => this.vmxOn,
     processorState: () => 'rip 1234',
-    now: () => this.time,
+    warmUpMs: 0,
+      now: () => this.time,
     wake: (ms) => {
       this.wakeAt = this.time + ms;
     },

@@ -1,5 +1,6 @@
 /** One run of our machine under measurement; the same in Node and in a worker. */
 import { clockNow, idleCycles } from '../../../src/cpu/clock';
+import { setTieringClock } from '../../../src/cpu/engine/tiering';
 import { useSecondTier } from '../../../src/cpu/run';
 import { parseArguments } from '../../../src/cli/arguments';
 import { applySetting, interpretSettings, parseXlConfig } from '../../../src/machine/config';
@@ -67,6 +68,7 @@ export async function runMachine(
     debugText: () => undefined,
     log: () => undefined,
   });
+  setTieringClock(() => performance.now());
   useSecondTier((spec.engine ?? defaultEngine()) === 'jit');
   await session.boot();
   await new Promise((resolve) => {

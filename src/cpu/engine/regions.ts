@@ -21,7 +21,7 @@ import { JUMP_WORDS } from './semantics/control';
 import * as flagWords from './flag-words';
 import { chooseEntries, LEAVE_AGAIN, LEAVE_BUDGET, LEAVE_LINK, LEAVE_LOOKUP, LEAVE_RECORD, noJumps, noteJump, regionText, RESULT } from './region-text';
 import type { RegionBlock, RegionPage, Target } from './region-text';
-import { isTraining, noteTrainingExit, SEEN, trainableHandler, trainRegion } from './region-training';
+import { heat, isTraining, noteTrainingExit, SEEN, trainableHandler, trainRegion } from './region-training';
 import type { TrainingStart } from './region-training';
 
 /** Instructions per region at most: V8 gives up on functions over 60 KB of bytecode, and small ones are optimised sooner. */
@@ -307,6 +307,7 @@ export function prepareRegion(draft: Draft): Region | null {
     return copy;
   };
   const name = `region-${(C[head - 3] >>> 0).toString(16)}`;
+  let characters = 0;
   const build = (entryBlocks: readonly number[], mark: boolean): RegionFunction => {
     const text = regionText(blocks, pages, entryBlocks, copyOf, draft.target, mark);
     const jumps = noJumps();
@@ -321,20 +322,23 @@ export function prepareRegion(draft: Draft): Region | null {
     });
     for (const number of text.handlers) extra[`H${number}`] = trainableHandler(number, GENERIC_HANDLERS[number]);
     const run = (compile as Compile)(text.source, name, extra) as RegionFunction;
-    trainRegion(run, text.source.length, starts, codePages(ordered, draft), jumps, !mark);
+    trainRegion(run, text.source, starts, codePages(ordered, draft), jumps);
+    characters = text.source.length;
     return run;
   };
-  // Nested blocks that training does not reach would throw V8's code away at their first visit: they become entries, where training can start.
   const wanted = new Set(draft.returns);
   const successors = (P: number): number[] => draft.successors(P);
   let entryBlocks = chooseEntries(ordered, head, successors, wanted);
   SEEN.fill(0);
-  if (entryBlocks.length < ordered.length) {
-    build(entryBlocks, true);
-    for (const block of blocks.values()) if (SEEN[block.index] === 0) wanted.add(block.P);
+  let run = build(entryBlocks, true);
+  // Nested blocks that training did not reach would throw V8's code away at their first visit: they become entries, where training can start.
+  const unseen = ordered.filter((P) => !entryBlocks.includes(P) && SEEN[(blocks.get(P) as RegionBlock).index] === 0);
+  if (unseen.length > 0) {
+    unseen.forEach((P) => wanted.add(P));
     entryBlocks = chooseEntries(ordered, head, successors, wanted);
+    run = build(entryBlocks, false);
   }
-  const run = build(entryBlocks, false);
+  heat(run, characters);
   if ([...copies.values()].includes(0)) return null;
   REGION_STATS.compiled++;
   return { blocks: ordered, entryBlocks, instructions, page, run, entries: [], epoch: codeEpoch };

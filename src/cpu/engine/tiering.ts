@@ -16,13 +16,30 @@ const SAMPLE_CYCLES = 12_000;
  */
 const WINDOW_SAMPLES = 16_384, HOT_SAMPLES = 700, WARM_SAMPLES = 25;
 const COUNT_MASK = 1023, COUNT_BITS = 10;
-/** Samples that V8 is given per instruction of a region (up to 1 ms of compilation). */
-const SAMPLES_PER_INSTRUCTION = 14;
+/** Samples that V8 is given per instruction of a region at first, and how often as many again while the region is found to be slow still. */
+const SAMPLES_PER_INSTRUCTION = 4, MOST_DELAYS = 12;
+/** Empty calls by which a region's speed is found, and what one takes at most when it is optimised, in milliseconds. */
+const PROBE_CALLS = 2000, FAST_CALL_MS = 0.00006;
 
 let samples = 0;
-/** Regions that wait for V8, oldest first, and the sample at which the first may be installed. */
+/** Regions that wait for V8, oldest first, the sample at which the first may be installed, and how often that was put off. */
 const waiting: Region[] = [];
-let installAt = 0;
+let installAt = 0, delays = 0;
+
+let clock: (() => number) | null = null;
+
+/** A clock in milliseconds by which regions are found to be optimised; without one they are taken to be after some time. What guests see does not depend on it. */
+export function setTieringClock(now: () => number): void {
+  clock = now;
+}
+
+/** True unless the clock tells that V8 still runs the region in its slow tiers. */
+function isFast(region: Region): boolean {
+  if (clock === null) return true;
+  const start = clock();
+  for (let n = 0; n < PROBE_CALLS; n++) region.run(-1);
+  return clock() - start <= PROBE_CALLS * FAST_CALL_MS;
+}
 
 /** Instructions until the next sample: not always the same, lest it keep step with a loop. */
 export function sampleLength(): number {
@@ -37,9 +54,14 @@ function delayOf(region: Region): number {
 export function sample(P: number): boolean {
   samples++;
   if (waiting.length > 0 && samples >= installAt) {
-    const region = waiting.shift();
-    if (region !== undefined) installRegion(region);
-    if (waiting.length > 0) installAt = samples + delayOf(waiting[0]);
+    const region = waiting[0];
+    if (delays++ < MOST_DELAYS && !isFast(region)) installAt = samples + delayOf(region);
+    else {
+      installRegion(region);
+      waiting.shift();
+      delays = 0;
+      if (waiting.length > 0) installAt = samples + delayOf(waiting[0]);
+    }
     return true;
   }
   // Inside a region, where it ended by chance.
