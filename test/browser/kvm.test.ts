@@ -31,6 +31,16 @@ describe(`${DEMO} in Chromium`, () => {
       await waitForConsole(page, 'l1', /^kvm_intel/m, 120_000);
       console.log(`both answered after ${seconds()}`);
       expect(await page.locator('.stages').innerText()).toContain('L2 running');
+      if (DEMO === 'kvm-amd64') {
+        // A second guest machine gets a tab of its own, and the first says that it has stopped.
+        await typeInto(page, 'l2', 'reboot -f\n');
+        await waitForConsole(page, 'l1', /L2 \(amd64\) has ended/, 120_000);
+        await expect.poll(() => page.locator('.pane.l2 .pane-head').innerText(), { timeout: 10_000 }).toMatch(/stopped at/);
+        await typeInto(page, 'l1', 'l2 i386\n');
+        await page.locator('[data-console=l2-2]').waitFor({ timeout: BOOT_MS });
+        await waitForConsole(page, 'l2-2', /^l2#/m, BOOT_MS);
+        expect(await page.getByRole('tablist', { name: 'Guest machines' }).innerText()).toMatch(/L2 #1\s+stopped at[^]*L2 #2/);
+      }
       expect(errors).toEqual([]);
       if (process.env.NESTBOX_PICTURE !== undefined) {
         await page.setViewportSize(PICTURE_SIZE);
