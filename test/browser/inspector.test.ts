@@ -117,7 +117,7 @@ describe('the inspector in Chromium', () => {
   it('fits a narrow screen', { timeout: 2 * START_MS }, async () => {
     const { page } = await openInspector({ viewport: { width: 390, height: 844 } });
     await stopAtFirstExit(page);
-    for (const name of ['Exits', 'VMCS', 'CPU', 'Page walk', 'Disassembly', 'Memory', 'Breakpoints']) {
+    for (const name of ['Exits', 'VMCS', 'CPU', 'Page walk', 'Disassembly', 'Memory', 'Breakpoints', 'Log']) {
       await tab(page, name);
       await page.waitForTimeout(100);
       expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);

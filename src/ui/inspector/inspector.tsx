@@ -5,6 +5,7 @@
 import { useEffect, useState } from 'react';
 import type { KeyboardEvent, ReactNode } from 'react';
 import type { StepGoal } from '../../observe/stops';
+import { Log } from '../log';
 import { TabPanel, TabStrip, useTabPrefix } from '../layout/tabs';
 import type { PartProps } from '../layout/slots';
 import { BreakpointsTab } from './breakpoints-tab';
@@ -28,6 +29,7 @@ const TABS: readonly { id: InspectorTab; label: string; title: string; Content: 
   { id: 'code', label: 'Disassembly', title: 'Code around RIP or an address', Content: CodeTab },
   { id: 'memory', label: 'Memory', title: 'Memory in hexadecimal', Content: MemoryTab },
   { id: 'breakpoints', label: 'Breakpoints', title: 'Where the machine stops', Content: BreakpointsTab },
+  { id: 'log', label: 'Log', title: 'Remarks of the machine', Content: ({ machine }) => <div className="scroll"><Log lines={machine.log} /></div> },
 ];
 
 const NOTHING_CHOSEN: Subject = {

@@ -4,7 +4,7 @@ import type { ContextChoice, ContextKind } from '../../observe/contexts';
 import type { Overview } from '../../observe/inspector';
 import type { MachineClient, MachineSnapshot } from '../machine-client';
 
-export type InspectorTab = 'exits' | 'vmcs' | 'cpu' | 'walk' | 'code' | 'memory' | 'breakpoints';
+export type InspectorTab = 'exits' | 'vmcs' | 'cpu' | 'walk' | 'code' | 'memory' | 'breakpoints' | 'log';
 
 /** What is looked at, for all tabs. */
 export interface Subject {
