@@ -28,8 +28,9 @@ function dumpedHalfwords(monitor: string): number[] {
 
 describe('screens', () => {
   it('L2’s VGA text is, cell for cell, what QEMU says its screen holds; keys typed there reach L2', () => {
+    // The monitor is asked when the screen has come to rest at the prompt.
     const { status, output, text, com3 } = run('kvm-qemu-vga', 'l2',
-      '--send', 'l2vga:echo $((6*7))x\\n@l2#', '--send', `com3/l2vga:xp /${COLUMNS * ROWS}hx 0xb8000\\n@^42x`, '--until', 'com3:b8f90:[^\\n]*\\n');
+      '--send', 'l2vga:echo $((6*7))x\\n@l2#', '--send', `com3/l2vga:xp /${COLUMNS * ROWS}hx 0xb8000\\n@^42x\\s+l2#`, '--until', 'com3:b8f90:[^\\n]*\\n');
     expect(status, output).toBe(0);
     const cells = dumpedHalfwords(com3);
     expect(cells).toHaveLength(COLUMNS * ROWS);
