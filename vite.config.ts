@@ -1,6 +1,7 @@
 /** The page: Preact under React's names, one module worker, relative URLs so that any static host can serve `dist/page/` from any path. */
 import { defineConfig } from 'vite';
 import { demos } from './scripts/vite-demos.ts';
+import { PREACT } from './scripts/preact.ts';
 import { offline } from './scripts/vite-offline.ts';
 
 /** They allow SharedArrayBuffer; the page works without. */
@@ -11,16 +12,7 @@ export default defineConfig({
   // Unknown paths are 404, not the page: a missing image must be seen as missing.
   appType: 'mpa',
   plugins: [demos(), offline()],
-  // A tenth of React's size, and all that the page needs of it.
-  resolve: {
-    alias: [
-      { find: 'react-dom/client', replacement: 'preact/compat/client' },
-      { find: /^react-dom$/, replacement: 'preact/compat' },
-      { find: 'react/jsx-runtime', replacement: 'preact/jsx-runtime' },
-      { find: 'react/jsx-dev-runtime', replacement: 'preact/jsx-dev-runtime' },
-      { find: /^react$/, replacement: 'preact/compat' },
-    ],
-  },
+  resolve: { alias: PREACT },
   worker: { format: 'es' },
   build: {
     outDir: 'dist/page',

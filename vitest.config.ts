@@ -1,5 +1,6 @@
 /** Unit tests: test/ mirrors src/. Each file has its own process, since a machine's state is module-level. */
 import { defineConfig } from 'vitest/config';
+import { PREACT } from './scripts/preact.ts';
 
 // Vitest's failure report needs Map.groupBy, which Node 20 does not have yet.
 if (!('groupBy' in Map)) {
@@ -18,6 +19,7 @@ if (!('groupBy' in Map)) {
 }
 
 export default defineConfig({
+  resolve: { alias: PREACT },
   test: {
     include: ['test/**/*.test.ts', 'test/**/*.test.tsx'],
     exclude: ['test/long/**'],

@@ -1,12 +1,13 @@
 /** The machine editor: the configuration as text, with what is wrong beside its line, and as a form; and files of the visitor's own. */
 import { useEffect, useId, useMemo, useRef, useState } from 'react';
 import type { ChangeEvent, DragEvent } from 'react';
-import { parseXlConfig, plainValue, writeSetting } from '../../machine/config';
+import { parseXlConfig } from '../../machine/config';
 import { CodeEditor } from '../editor/code-editor';
 import type { Description } from '../links/description';
 import { checkConfig, LOCAL } from './check';
 import { ConfigForm } from './form';
 import { sniffFile } from './sniff';
+import { withFile } from './with-file';
 import type { FileRole, Sniffed } from './sniff';
 
 interface Props {
@@ -26,18 +27,6 @@ interface Dropped {
 }
 
 const ROLE_NAMES: Record<FileRole, string> = { kernel: 'the kernel', ramdisk: 'an initrd or module', rom: 'the firmware' };
-
-/** The configuration with this file in this role. */
-export function withFile(text: string, role: FileRole, name: string): string {
-  if (role === 'kernel') return writeSetting(writeSetting(text, 'kernel', name), 'bios_path_override', null);
-  if (role === 'rom') return ['kernel', 'ramdisk', 'cmdline', 'extra', 'root'].reduce((before, key) => writeSetting(before, key, null), writeSetting(text, 'bios_path_override', name));
-  const setting = parseXlConfig(text, 'configuration').get('ramdisk');
-  const before = setting === undefined ? [] : plainValue(setting.value);
-  const list = typeof before === 'string' ? [before] : 'number' in before ? [] : before;
-  // A module's name ends at the first space.
-  const spec = /\s/.test(name) ? `"${name}"` : name;
-  return writeSetting(text, 'ramdisk', list.length === 0 ? spec : [...list, spec]);
-}
 
 export default function MachineEditor({ description, images, local, addLocal, run }: Props) {
   const [text, setText] = useState('');
