@@ -9,18 +9,20 @@
 import {
   R, STATE_BYTES, AR_L, AR_P, AR_S, BUD, CR0, CR0_PE, CS, EFER, EFER_LMA, FRH, FRL, FSH, FSL, FT, FX, IPB, RBP, RSP, SEG_AR, SEG_BASE, TLBB,
 } from '../state';
-import { C, INFO } from '../record';
+import { C, INFO, MODE_FLAT, MODE_STACK32 } from '../record';
 import { FAULT } from '../fault';
 import { mem8, memView } from '../mmu/memory';
 import { fillData, flushEverything } from '../mmu/tlb';
 import { updateMode } from '../modes';
-import { initBlocks, setStepping } from './blocks';
+import { blockBytes, initBlocks, setStepping } from './blocks';
+import { decode } from './decoder';
 import { handlerNumber } from './handlers';
 import { HOT_KINDS } from './hot-kinds';
 import type { Interpret } from './interpreter';
 import { KINDS, kindId } from './kinds';
 import { ENTRY_WORDS, REGION_FUNCTIONS } from './regions';
 import { JUMP_WORDS } from './semantics/control';
+import { decodeBlock } from './translate';
 
 /** Guest RAM that training scribbles on and clears again. */
 const AREA = 0x10000, AREA_BYTES = 0x20000;
@@ -29,6 +31,9 @@ const DATA = 0x20000;
 /** A HLT for control transfers to land on. */
 const TARGET = AREA;
 const ROUNDS = 60;
+/** Bytes of made-up code to decode. */
+const DECODED_BYTES = 0x4000;
+const MODE_CODE64 = 2 | MODE_FLAT, MODE_CODE32 = 1 | MODE_FLAT | MODE_STACK32;
 /** Where the made-up records are built: far beyond what blocks use at this time. */
 const SCRATCH_RECORDS = 1 << 20;
 const STOP = SCRATCH_RECORDS + 256;
@@ -131,7 +136,34 @@ function trainKind(id: number, round: number): void {
   R[BUD] = 1;
 }
 
-/** Trains `interpret`; the CPU must have been reset, and the code cache be empty. */
+// What compilers mostly emit, as opcode bytes: with and without ModRM, immediates and 0F, among them some that end blocks.
+const COMMON_OPCODES = [
+  0x89, 0x8b, 0x89, 0x8b, 0x01, 0x03, 0x29, 0x2b, 0x31, 0x33, 0x39, 0x3b, 0x85, 0x84, 0x88, 0x8a, 0x21, 0x23, 0x09, 0x0b, 0x8d, 0x8d, 0x63, 0x83, 0x83, 0x81, 0xc1, 0xd1, 0xd3, 0xc7,
+  0xc6, 0xff, 0xf7, 0xf6, 0x80, 0x50, 0x53, 0x55, 0x58, 0x5b, 0x5d, 0xb8, 0xba, 0xe8, 0xe9, 0xeb, 0x74, 0x75, 0x72, 0x7f, 0xc3, 0xa8, 0x3c, 0x05, 0x90, 0x98, 0xc9, 0xa4, 0xaa,
+  0x0fb6, 0x0fb7, 0x0fbe, 0x0faf, 0x0f1f, 0x0f84, 0x0f85, 0x0f87, 0x0f94, 0x0f44, 0x0fa3, 0x0fc8, 0x0f10, 0x0f11, 0x0f28, 0x0f6f, 0x0f05, 0x0f01,
+];
+
+/** Made-up code, decoded into blocks: V8 has the decoder optimised before the first instruction of a guest. */
+function trainDecoder(mode: number): void {
+  let at = AREA;
+  for (const end = AREA + DECODED_BYTES; at < end;) {
+    const opcode = COMMON_OPCODES[(random() >>> 8) % COMMON_OPCODES.length], kind = (random() >>> 20) & 15;
+    let to = at;
+    if (kind === 0) mem8[to++] = 0x66;
+    else if (kind === 1) mem8[to++] = 0x65;
+    if (mode === MODE_CODE64 && kind & 8) mem8[to++] = 0x48 | (kind & 7);
+    if (opcode > 255) mem8[to++] = 0x0f;
+    mem8[to++] = opcode;
+    for (let n = 0; n < 12; n++) mem8[to + n] = random() >>> 13;
+    // Cut off at the end of a page, now and then.
+    decode(mem8, at, at + 1 + (random() >>> 29), mode);
+    const length = decode(mem8, at, at + 24, mode);
+    at += length > 0 ? length : 0;
+  }
+  for (let start = AREA; start < at;) start += Math.max(1, blockBytes(decodeBlock(start, mode)));
+}
+
+/** Trains `interpret` and the decoder; the CPU must have been reset, and the code cache be empty. */
 export function train(interpret: Interpret): void {
   const saved = R.slice(0, STATE_BYTES / 4);
   R[CR0] = CR0_PE;
@@ -171,6 +203,8 @@ export function train(interpret: Interpret): void {
       }
     }
   }
+  initBlocks(mem8.length);
+  for (const mode of [MODE_CODE64, MODE_CODE32, MODE_CODE64]) trainDecoder(mode);
   mem8.fill(0, AREA, AREA + AREA_BYTES);
   INFO.fill(0, SCRATCH_RECORDS - 8, STOP + 8);
   R.set(saved);
