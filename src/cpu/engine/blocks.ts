@@ -50,7 +50,7 @@ let hashed = 0;
 /** Incremented whenever the whole code array is thrown away. */
 export let codeEpoch = 0;
 
-const RECENT_ENTRIES = 1 << 14;
+const RECENT_ENTRIES = 1 << 16;
 /** Blocks found lately, by host offset and mode. Physical, so that it outlives changes of address space. */
 const recent = new Int32Array(RECENT_ENTRIES);
 
