@@ -4,6 +4,7 @@
  */
 import type { BuiltinSources } from '../guests/builtin';
 import type { MachineConfig } from '../machine/config';
+import { textScreen } from '../devices/vga/text-screen';
 import type { Vga } from '../devices/vga/vga';
 import type { GuestMachines } from '../observe/guest-machines';
 import { GuestList } from './guest-list';
@@ -80,6 +81,8 @@ export interface HostServices {
   wake(ms: number): void;
 }
 
+/** The character of an empty cell. */
+const BLANK = 0x20;
 /** Real time between looks at messages. */
 const TURN_MS = 14;
 /** Real time that one portion of execution should take. */
@@ -358,6 +361,7 @@ export class MachineHost {
     this.drawScreens(now);
     if (ended || this.meter.age(now) >= STATISTICS_MS) {
       services.report({ type: 'statistics', statistics: this.meter.sample(now, this.counters(session)) });
+      this.watchGuestScreen(session);
     }
     if (session.outcome !== 'running') {
       this.stopped = true;
@@ -380,6 +384,14 @@ export class MachineHost {
     if (!this.stages.has('vmx-on') && this.services.vmxOn()) this.stages.reach('vmx-on');
     if (!this.stages.has('launch') && (session.stats().instructions.l2 ?? 0) > 0) this.stages.reach('launch');
     if (this.batch(guestConsole(1)).size > 0) this.stages.reach('l2');
+  }
+
+  /** A guest's first words may also be on its screen. */
+  private watchGuestScreen(session: HostedSession): void {
+    if (this.stages.has('l2') || !this.stages.has('launch')) return;
+    const vga = session.guestVga(1);
+    const text = vga === null ? null : textScreen(vga);
+    if (text !== null && text.cells.some((cell) => (cell & 0xff) !== 0 && (cell & 0xff) !== BLANK)) this.stages.reach('l2');
   }
 
   private batch(console: ConsoleName): SerialBatch {
