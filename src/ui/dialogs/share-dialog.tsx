@@ -40,16 +40,19 @@ function Share({ description, panels, local }: { description: Description; panel
   const [paused, setPaused] = useState(false);
   const [withPanels, setWithPanels] = useState(panels.length > 0);
   const [embed, setEmbed] = useState(false);
-  const [files, setFiles] = useState<readonly LinkedFile[] | null>(null);
+  const [withFiles, setWithFiles] = useState(description.files.length > 0);
+  /** The small files, once they are read. */
+  const [read, setRead] = useState<readonly LinkedFile[]>(description.files);
   const [copied, setCopied] = useState('');
   const used = [...local].filter(([name]) => description.demo.config.includes(name));
   const small = used.filter(([, file]) => file.size <= MOST_FILE_BYTES), large = used.filter(([, file]) => file.size > MOST_FILE_BYTES);
 
-  const link = { ...linkOf(description), paused, open: withPanels ? panels : [], files: files ?? description.files };
+  const link = { ...linkOf(description), paused, open: withPanels ? panels : [], files: withFiles ? read : [] };
   const url = address(writeLink(link), embed);
   const text = embed ? `<iframe src="${url}" width="900" height="600" allow="clipboard-write"></iframe>` : url;
   const include = async (on: boolean): Promise<void> => {
-    setFiles(on ? await Promise.all(small.map(async ([name, file]) => ({ name, bytes: new Uint8Array(await file.arrayBuffer()) }))) : []);
+    setWithFiles(on);
+    setRead(await Promise.all(small.map(async ([name, file]) => ({ name, bytes: new Uint8Array(await file.arrayBuffer()) }))));
   };
   const copy = async (): Promise<void> => {
     try {
@@ -76,7 +79,7 @@ function Share({ description, panels, local }: { description: Description; panel
       <label className="option"><input type="checkbox" checked={embed} onChange={(event) => setEmbed(event.currentTarget.checked)} /> to embed in a page of yours</label>
       {small.length > 0 && (
         <label className="option">
-          <input type="checkbox" checked={link.files.length > 0} onChange={(event) => void include(event.currentTarget.checked)} /> with your files {small.map(([name]) => name.replace(/^local:/, '')).join(', ')}
+          <input type="checkbox" checked={withFiles} onChange={(event) => void include(event.currentTarget.checked)} /> with your files {small.map(([name]) => name.replace(/^local:/, '')).join(', ')}
         </label>
       )}
       <p className="soft">
