@@ -35,7 +35,7 @@ the guest has halted
     l2: 'L2: my processor says it is made by NestboxLab! \n',
   },
   'ept-violation': {
-    l1: `EPT violation, qualification 182h
+    l1: `EPT violation, qualification 582h
   guest-physical 600000h
   guest-linear 600000h
   mapped by EPT entry A000B7h

@@ -48,6 +48,8 @@ describe.each([16, 32, 64] as const)('%i-bit code', (bits) => {
       if (want === undefined) return;
       // NASM writes the waiting forms of these two.
       if (line === 'feni' || line === 'fdisi') return;
+      // NASM adds REX.W, which says nothing here; not so for INVEPT and INVVPID.
+      if (bits === 64 && line.startsWith('invpcid ')) return;
       const got = ours(line, bits, address);
       if (got !== want) differences.push(`${line}: ${got}, NASM ${want}`);
       address += BigInt(16 * Math.ceil(want.length / 32));
