@@ -6,6 +6,7 @@ import type { KnownWords } from '../../../src/cpu/engine/register-locals';
 function execute(texts: readonly string[], locals: string): number[] {
   const R = Int32Array.from({ length: 64 }, (_, n) => (n === 32 || n === 33 ? 0 : Math.imul(n + 3, 0x9e3779b1)));
   const R8 = new Uint8Array(R.buffer), R16 = new Uint16Array(R.buffer);
+  // oxlint-disable-next-line typescript/no-implied-eval -- generated text is what is tested
   const run = new Function('R', 'R8', 'R16', `let i=0,a=0,h=0,t=0,w=0,xl=0,xh=0,yl=0,yh=0,zl=0,zh=0${locals};${texts.join('')}`) as (...views: object[]) => void;
   run(R, R8, R16);
   return [...R];
