@@ -13,7 +13,7 @@ import { clockNow } from '../cpu/clock';
 import { PF_ADDRESS } from '../cpu/fault';
 import { getFlags } from '../cpu/flags';
 import { physRead8, physicalAddress } from '../cpu/mmu/physical';
-import { DB_GENERAL_DETECT } from '../cpu/interrupts';
+import { DB_GENERAL_DETECT, EVENT_EXTERNAL, EVENT_NMI } from '../cpu/interrupts';
 import { platform } from '../cpu/platform';
 import { recLength } from '../cpu/record';
 import { settleResumeFlag } from '../cpu/resume-flag';
@@ -269,6 +269,12 @@ function errorCodeFlag(hasError: boolean): number {
   return hasError && R[CR0] & CR0_PE ? INFO_HAS_ERROR : 0;
 }
 
+/** The event in delivery is an external or virtual interrupt or an NMI. */
+function deliversInterrupt(): boolean {
+  const info = R[DELIVERY_INFO], type = (info >> 8) & 7;
+  return info < 0 && (type === EVENT_EXTERNAL || type === EVENT_NMI);
+}
+
 /** Before the delivery of an exception: `type` 3 hardware, 5 INT1, 6 INT3 and INTO. */
 export function interceptException(vector: number, type: number, hasError: boolean, errorCode: number, instructionLength: number): boolean {
   if (!exceptionExits(vector, errorCode)) return false;
@@ -288,8 +294,8 @@ export function interceptException(vector: number, type: number, hasError: boole
       if (qualificationLo & DB_GENERAL_DETECT) rflags |= F_RF;
     } else {
       if (vector !== X_DF) rflags |= F_RF;
-      // The faulting instruction has been counted by now, so the shadow it ran in is one step back.
-      if (R[CURP] === 0 && R[INHIBIT] !== 0 && RF64[INHIBIT_AT >> 1] === clockNow() - 1) shadow = R[INHIBIT];
+      // The faulting instruction has been counted by now, so the shadow it ran in is one step back. An interrupt whose delivery faults came between two.
+      if (!deliversInterrupt() && R[CURP] === 0 && R[INHIBIT] !== 0 && RF64[INHIBIT_AT >> 1] === clockNow() - 1) shadow = R[INHIBIT];
     }
   }
   // A double fault is not "during the delivery" of the event that led to it (28.2.4).

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import {
-  R, RF64, ACTIVITY, CR0, CR4, CS, DR7, EFER, EFLAGS, F_RF, FAULT_KIND, GDTR_BASE, GS, IDTR_LIMIT, INHIBIT, INHIBIT_AT, LA, NMI_BLOCKED, PENDING_DB,
+  R, RF64, ACTIVITY, CURP, CR0, CR4, CS, DR7, EFER, EFLAGS, F_RF, FAULT_KIND, GDTR_BASE, GS, IDTR_LIMIT, INHIBIT, INHIBIT_AT, LA, NMI_BLOCKED, PENDING_DB,
   RAX, RBX, RIP, RSP, SEG_AR, SEG_BASE, SEG_LIMIT, SEG_SEL, SIG_INIT, SIG_INTR, SIG_NMI, SIGNALS, SS, TR, VMX_MODE, LDTR, SIG_ATTENTION,
 } from '../../src/cpu/state';
 import { clockNow, resetClock, skipIdle } from '../../src/cpu/clock';
@@ -432,6 +432,25 @@ describe('exception exits', () => {
     I.endDelivery();
     I.interceptException(14, 3, true, 0, 0);
     expect(V[F.IDT_VECTORING_INFO]).toBe(0);
+  });
+
+  it('save the STI shadow that a faulting instruction ran in, but not for a fault in the delivery of an interrupt after it', () => {
+    const shadowOneStepBack = (): void => {
+      R[CURP] = 0;
+      R[INHIBIT] = 1;
+      RF64[INHIBIT_AT >> 1] = clockNow() - 1;
+    };
+    launch([0x4004, 1 << 14]);
+    shadowOneStepBack();
+    I.interceptException(14, 3, true, 0, 0);
+    expect(V[F.GUEST_INTERRUPTIBILITY]).toBe(1);
+    for (const type of [0, 2]) {
+      launch([0x4004, 1 << 14]);
+      shadowOneStepBack();
+      I.noteDelivery(type, 0x30, false, 0, 0, 2);
+      I.interceptException(14, 3, true, 0, 0);
+      expect(V[F.GUEST_INTERRUPTIBILITY] & 3).toBe(0);
+    }
   });
 
   it('triple fault', () => {
