@@ -6,7 +6,7 @@ import type { Plugin } from 'vite';
 
 const SOURCE = 'src/service-worker/sw.js';
 /** Beside the page, but not part of it; and what the service worker is itself. */
-const OUTSIDE = ['images', 'demos', 'sw.js'];
+const OUTSIDE = ['images', 'demos', 'profiles', 'sw.js'];
 
 function filesBelow(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {

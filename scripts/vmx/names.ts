@@ -92,8 +92,8 @@ export const OTHER_FIELDS: readonly (readonly [number, string])[] = [
   [0x2030, 'sub-page-permission-table pointer'], [0x2034, 'tertiary processor-based VM-execution controls'], [0x2036, 'ENCLV-exiting bitmap'],
   [0x2038, 'low PASID directory address'], [0x203a, 'high PASID directory address'], [0x203c, 'shared EPT pointer'], [0x203e, 'PCONFIG-exiting bitmap'],
   [0x2040, 'HLAT pointer'], [0x2042, 'PID-pointer table address'], [0x2044, 'secondary VM-exit controls'], [0x204a, 'IA32_SPEC_CTRL mask'],
-  [0x204c, 'IA32_SPEC_CTRL shadow'], [0x2808, 'guest IA32_PERF_GLOBAL_CTRL'], [0x2812, 'guest IA32_BNDCFGS'], [0x2814, 'guest IA32_RTIT_CTL'],
-  [0x2816, 'guest IA32_LBR_CTL'], [0x2818, 'guest IA32_PKRS'], [0x2c04, 'host IA32_PERF_GLOBAL_CTRL'], [0x2c06, 'host IA32_PKRS'],
+  [0x204c, 'IA32_SPEC_CTRL shadow'], [0x2812, 'guest IA32_BNDCFGS'], [0x2814, 'guest IA32_RTIT_CTL'],
+  [0x2816, 'guest IA32_LBR_CTL'], [0x2818, 'guest IA32_PKRS'], [0x2c06, 'host IA32_PKRS'],
   [0x4024, 'instruction-timeout control'], [0x6828, 'guest IA32_S_CET'], [0x682a, 'guest SSP'], [0x682c, 'guest IA32_INTERRUPT_SSP_TABLE_ADDR'],
   [0x6c18, 'host IA32_S_CET'], [0x6c1a, 'host SSP'], [0x6c1c, 'host IA32_INTERRUPT_SSP_TABLE_ADDR'],
 ];

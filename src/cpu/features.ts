@@ -30,6 +30,8 @@ export interface CpuConfig {
   tscHz: number;
   /** Unknown MSRs read zero and ignore writes instead of raising #GP. */
   msrRelaxed: boolean;
+  /** IA32_PERF_GLOBAL_CTRL is storage, and VM entries and exits can load it: some hypervisors insist although there is no PMU. */
+  perfGlobalControl: boolean;
   /** MAXPHYADDR, 33 to 40. */
   physicalAddressBits: number;
 }
@@ -42,6 +44,7 @@ export const cpuConfig: CpuConfig = {
   vcpus: 1,
   tscHz: 1e9,
   msrRelaxed: false,
+  perfGlobalControl: false,
   physicalAddressBits: 40,
 };
 

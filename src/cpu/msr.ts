@@ -1,12 +1,13 @@
 /**
  * Model-specific registers (SDM volume 4), in one list: index, name, what a read gives, what a write may do.
  *
- * Unlisted indexes are #GP(0), or read zero and ignore writes on a machine with msrRelaxed. Performance monitoring, branch records,
+ * Unlisted indexes are #GP(0), or read zero and ignore writes on a machine with msrRelaxed; the range of hypervisor interfaces (40000000h) is always #GP,
+ * because this is bare hardware. Performance monitoring, branch records,
  * thermal and power registers read zero and ignore writes: some systems touch them without looking at CPUID.
  */
 import {
   R, APIC_BASE, CSTAR, DEBUGCTL, EFER, FEATURE_CONTROL, FMASK, FS, GS, KERNEL_GS_BASE, LSTAR, MISC_ENABLE, MSR_STORE, MTRR_DEF_TYPE, MTRR_FIXED,
-  MTRR_VARIABLE, MEMHI, PAT, SEG_BASE, STAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TSC_AUX,
+  MTRR_VARIABLE, MEMHI, PAT, PERF_GLOBAL_CTRL, SEG_BASE, STAR, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP, TSC_AUX,
 } from './state';
 import { writeTsc } from './clock';
 import { writeEfer } from './control-registers';
@@ -85,6 +86,11 @@ function constant(index: number, name: string, value: () => readonly [number, nu
 /** Reads a constant (zero), ignores writes. */
 function inert(index: number, name: string, count = 1, lo = 0, hi = 0): Msr {
   return { index, name, count, read: () => give(lo, hi), write: ignored };
+}
+
+/** #GP even on a machine with msrRelaxed: that it reads zero would promise something. */
+function absent(index: number, name: string, count: number): Msr {
+  return { index, name, count, read: never, write: never };
 }
 
 // --- Rules ---
@@ -220,6 +226,21 @@ function onlyWith(feature: string, msr: Msr): Msr {
   };
 }
 
+/** Eight general counters, three fixed ones. */
+const PERF_GLOBAL_LOW = 0xff, PERF_GLOBAL_HIGH = 7;
+
+/** IA32_PERF_GLOBAL_CTRL may hold this value (also a VM-entry check). */
+export function isValidPerfGlobalControl(lo: number, hi: number): boolean {
+  return (lo & ~PERF_GLOBAL_LOW) === 0 && (hi & ~PERF_GLOBAL_HIGH) === 0;
+}
+
+const perfGlobalStorage = stored(0x38f, 'PERF_GLOBAL_CTRL', PERF_GLOBAL_CTRL, isValidPerfGlobalControl);
+/** Storage on machines that say so, for hypervisors that load it with each VM entry; else inert like its neighbours. */
+const perfGlobalControl: Msr = {
+  ...perfGlobalStorage,
+  write: (lo, hi, index) => !cpuConfig.perfGlobalControl || perfGlobalStorage.write(lo, hi, index),
+};
+
 /** RDCL_NO, SKIP_L1DFL, SSB_NO, MDS_NO, PSCHANGE_MC_NO, TAA_NO, SBDR_SSDP_NO, FBSDP_NO, PSDP_NO, PBRSB_NO. */
 const ARCH_CAPABILITIES = 0x0100e179;
 /** Eight variable ranges, fixed ranges, write combining. */
@@ -270,7 +291,9 @@ export const MSRS: readonly Msr[] = [
   inert(0x280, 'MCi_CTL2', MCE_BANKS),
   stored(0x2ff, 'MTRR_DEF_TYPE', MTRR_DEF_TYPE, (lo, hi) => hi === 0 && (lo & ~0xcff) === 0 && isMtrrType(lo & 255)),
   inert(0x345, 'PERF_CAPABILITIES'),
-  inert(0x38d, 'FIXED_CTR_CTRL - PERF_GLOBAL_OVF_CTRL', 4),
+  inert(0x38d, 'FIXED_CTR_CTRL, PERF_GLOBAL_STATUS', 2),
+  perfGlobalControl,
+  inert(0x390, 'PERF_GLOBAL_OVF_CTRL'),
   inert(0x3f1, 'PEBS_ENABLE'),
   machineCheckBanks,
   {
@@ -291,6 +314,7 @@ export const MSRS: readonly Msr[] = [
     read: (index) => platform.readX2apic(index) && give(platform.msrValue[0], platform.msrValue[1]),
     write: (lo, hi, index) => platform.writeX2apic(index, lo, hi),
   },
+  absent(0x40000000, 'hypervisor interfaces', 0x200),
   { index: 0xc0000080, count: 1, name: 'EFER', read: () => give(R[EFER], 0), write: writeEfer },
   stored(0xc0000081, 'STAR', STAR, anything),
   stored(0xc0000082, 'LSTAR', LSTAR, canonical),

@@ -178,6 +178,8 @@ export const SCRATCH = 384; // 128 words up to 511
 export const VMX_STATE = 512;
 /** Other MSR storage (owned by src/cpu/msr.ts): 768..895. */
 export const MSR_STORE = 768;
+/** IA32_PERF_GLOBAL_CTRL, 64 bits. */
+export const PERF_GLOBAL_CTRL = MSR_STORE + 126;
 /** Free for the engine (owned by src/cpu/engine): 896..1023. */
 export const ENGINE_STATE = 896;
 

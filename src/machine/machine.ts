@@ -65,6 +65,10 @@ export interface MachineOptions {
   /** Offer VMX. */
   nestedhvm: boolean;
   cpuid: CpuidOverride[];
+  /** Unknown MSRs read zero and ignore writes instead of raising #GP. */
+  msrRelaxed: boolean;
+  /** IA32_PERF_GLOBAL_CTRL is storage that VM entries and exits can load. */
+  perfGlobalControl: boolean;
   /** Video memory of the display adapter in MiB (a power of two up to 256); 0: there is none. */
   videoMb: number;
   /** ROM image of the adapter's VGA BIOS, which firmware runs; null: none. */
@@ -79,7 +83,7 @@ export interface MachineOptions {
 
 export const DEFAULT_MACHINE_OPTIONS: MachineOptions = {
   memoryMb: 256, vcpus: 1, tscHz: DEFAULT_TSC_HZ, acpi: true, hpet: true, apic: true, rtcStart: DEFAULT_RTC_START, hap: true, nestedhvm: true,
-  cpuid: [], videoMb: 0, vgaBios: null, rom: null, onReboot: 'restart', onCrash: 'stop',
+  cpuid: [], msrRelaxed: false, perfGlobalControl: false, videoMb: 0, vgaBios: null, rom: null, onReboot: 'restart', onCrash: 'stop',
 };
 
 /** Why a machine is not running any more. */
@@ -157,7 +161,8 @@ export class Machine {
     buildMemoryMap(ramBytes, options.videoMb * MIB);
     configureCpu({
       nestedVmx: options.nestedhvm, ept: options.hap, vcpus: options.vcpus, tscHz: options.tscHz,
-      cpuidOverrides: options.apic ? options.cpuid : [...options.cpuid, NO_APIC],
+      cpuidOverrides: options.apic ? options.cpuid : [...options.cpuid, NO_APIC], msrRelaxed: options.msrRelaxed,
+      perfGlobalControl: options.perfGlobalControl,
     });
     this.e820 = e820Map(ramBytes);
     this.clock = new Clock(options.tscHz);

@@ -284,6 +284,7 @@ export class Session {
       return createMachine({
         memoryMb: config.memoryMiB, vcpus: config.vcpus, tscHz: config.tscHz, acpi: config.acpi, hpet: config.hpet, apic: config.apic,
         rtcStart: DEFAULT_RTC_START + config.rtcOffset, hap: config.ept, nestedhvm: config.nestedVmx, cpuid: config.cpuid,
+        msrRelaxed: config.msrRelaxed, perfGlobalControl: config.perfGlobalControl,
         videoMb: config.display?.videoMiB ?? 0, vgaBios: firmware.vgaBios, rom: firmware.rom,
         onReboot: config.restartOnReset ? 'restart' : 'stop', onCrash: 'stop',
       }, {

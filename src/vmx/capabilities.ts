@@ -11,7 +11,7 @@ import { eptCapabilities } from '../cpu/mmu/ept';
 import { VMCS_FIELDS } from './fields';
 import type { FieldFeature } from './fields';
 import {
-  FUNCTION_EPTP_SWITCHING, PROC2_APIC_ACCESSES, PROC2_APIC_REGISTERS, PROC2_DESCRIPTOR_TABLE, PROC2_EPT, PROC2_INTERRUPT_DELIVERY, PROC2_INVPCID,
+  ENTRY_LOAD_PERF_GLOBAL, EXIT_LOAD_PERF_GLOBAL, FUNCTION_EPTP_SWITCHING, PROC2_APIC_ACCESSES, PROC2_APIC_REGISTERS, PROC2_DESCRIPTOR_TABLE, PROC2_EPT, PROC2_INTERRUPT_DELIVERY, PROC2_INVPCID,
   PROC2_MODE_BASED_EXECUTE, PROC2_PAUSE_LOOP, PROC2_PML, PROC2_RDTSCP, PROC2_TSC_SCALING, PROC2_UNRESTRICTED_GUEST, PROC2_VIRTUALIZATION_EXCEPTION,
   PROC2_VM_FUNCTIONS, PROC2_VMCS_SHADOWING, PROC2_VIRTUAL_X2APIC, PROC2_VPID, PROC2_WBINVD, unrestrictedGuest,
 } from './controls';
@@ -72,6 +72,16 @@ export function secondaryAllowed(): number {
   return bits;
 }
 
+/** May-be-1 bits of the VM-exit controls. */
+function exitAllowed(): number {
+  return EXIT_HIGH | (cpuConfig.perfGlobalControl ? EXIT_LOAD_PERF_GLOBAL : 0);
+}
+
+/** May-be-1 bits of the VM-entry controls. */
+function entryAllowed(): number {
+  return ENTRY_HIGH | (cpuConfig.perfGlobalControl ? ENTRY_LOAD_PERF_GLOBAL : 0);
+}
+
 /** VM functions that can be enabled (low word of MSR 491h). */
 export function functionsAllowed(): number {
   return secondaryAllowed() & PROC2_VM_FUNCTIONS ? FUNCTION_EPTP_SWITCHING : 0;
@@ -85,8 +95,8 @@ export function readVmxCapabilityMsr(index: number): boolean {
     case 0x480: return give(0x00d81000, VMCS_REVISION);
     case 0x481: case 0x48d: return give(PIN_HIGH, PIN_LOW);
     case 0x482: return give(PROC_HIGH, PROC_LOW);
-    case 0x483: return give(EXIT_HIGH, EXIT_LOW);
-    case 0x484: return give(ENTRY_HIGH, ENTRY_LOW);
+    case 0x483: return give(exitAllowed(), EXIT_LOW);
+    case 0x484: return give(entryAllowed(), ENTRY_LOW);
     case 0x485: return give(0, MISC_LOW);
     case 0x486: return give(0, CR0_FIXED0);
     case 0x487: return give(0, -1);
@@ -97,8 +107,8 @@ export function readVmxCapabilityMsr(index: number): boolean {
     case MSR_VMX_EPT_VPID: return eptOffered() && give(EPT_VPID_HIGH, EPT_VPID_LOW);
     case MSR_VMX_VMFUNC: return functionsAllowed() !== 0 && give(0, functionsAllowed());
     case 0x48e: return give(PROC_HIGH, PROC_TRUE_LOW);
-    case 0x48f: return give(EXIT_HIGH, EXIT_TRUE_LOW);
-    default: return give(ENTRY_HIGH, ENTRY_TRUE_LOW);
+    case 0x48f: return give(exitAllowed(), EXIT_TRUE_LOW);
+    default: return give(entryAllowed(), ENTRY_TRUE_LOW);
   }
 }
 
@@ -110,8 +120,8 @@ function allowed(value: number, low: number, high: number): boolean {
 export function pinControlsAllowed(value: number): boolean { return allowed(value, PIN_LOW, PIN_HIGH); }
 export function processorControlsAllowed(value: number): boolean { return allowed(value, PROC_TRUE_LOW, PROC_HIGH); }
 export function secondaryControlsAllowed(value: number): boolean { return allowed(value, 0, secondaryAllowed()); }
-export function exitControlsAllowed(value: number): boolean { return allowed(value, EXIT_TRUE_LOW, EXIT_HIGH); }
-export function entryControlsAllowed(value: number): boolean { return allowed(value, ENTRY_TRUE_LOW, ENTRY_HIGH); }
+export function exitControlsAllowed(value: number): boolean { return allowed(value, EXIT_TRUE_LOW, exitAllowed()); }
+export function entryControlsAllowed(value: number): boolean { return allowed(value, ENTRY_TRUE_LOW, entryAllowed()); }
 
 // --- CR0 and CR4 in VMX operation (SDM 3C 24.8) ---
 
@@ -154,6 +164,7 @@ const CONTROL_OF_FEATURE: Partial<Record<FieldFeature, number>> = {
 
 /** The machine has the fields of this feature. */
 export function fieldOffered(feature: FieldFeature): boolean {
+  if (feature === 'perfGlobalControl') return cpuConfig.perfGlobalControl;
   const control = CONTROL_OF_FEATURE[feature];
   return control === undefined || (secondaryAllowed() & control) !== 0;
 }

@@ -27,11 +27,12 @@ export const FUNCTION_EPTP_SWITCHING = 1;
 
 // --- VM exit ---
 export const EXIT_SAVE_DEBUG = 1 << 2, EXIT_HOST_64 = 1 << 9, EXIT_ACKNOWLEDGE_INTERRUPT = 1 << 15, EXIT_SAVE_PAT = 1 << 18;
+export const EXIT_LOAD_PERF_GLOBAL = 1 << 12;
 export const EXIT_LOAD_PAT = 1 << 19, EXIT_SAVE_EFER = 1 << 20, EXIT_LOAD_EFER = 1 << 21, EXIT_SAVE_PREEMPTION_TIMER = 1 << 22;
 
 // --- VM entry ---
 export const ENTRY_LOAD_DEBUG = 1 << 2, ENTRY_IA32E_GUEST = 1 << 9, ENTRY_TO_SMM = 1 << 10, ENTRY_DEACTIVATE_DUAL_MONITOR = 1 << 11;
-export const ENTRY_LOAD_PAT = 1 << 14, ENTRY_LOAD_EFER = 1 << 15;
+export const ENTRY_LOAD_PERF_GLOBAL = 1 << 13, ENTRY_LOAD_PAT = 1 << 14, ENTRY_LOAD_EFER = 1 << 15;
 
 // --- Interruption information (entry, exit, IDT-vectoring) ---
 export const INFO_VALID = 1 << 31, INFO_HAS_ERROR = 1 << 11, INFO_NMI_UNBLOCKED = 1 << 12;

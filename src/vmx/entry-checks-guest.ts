@@ -12,10 +12,10 @@ import { V } from './vmcs';
 import * as F from './fields';
 import { cr0FixedBitsGood, cr4FixedBitsGood, SHADOW_INDICATOR, VMCS_REVISION, withinPhysicalWidth } from './capabilities';
 import { secondaryControls } from './entry-checks-controls';
-import { canonicalField, eferGood, patGood } from './entry-checks-host';
+import { canonicalField, eferGood, patGood, perfGlobalGood } from './entry-checks-host';
 import {
   BLOCKING_BY_MOV_SS, BLOCKING_BY_NMI, BLOCKING_BY_SMI, BLOCKING_BY_STI, ENTRY_IA32E_GUEST, ENTRY_LOAD_DEBUG, ENTRY_LOAD_EFER,
-  ENTRY_LOAD_PAT, PIN_VIRTUAL_NMIS, PROC2_EPT, PROC2_UNRESTRICTED_GUEST, TYPE_EXTERNAL, TYPE_HARDWARE_EXCEPTION, TYPE_NMI, TYPE_OTHER, PROC2_VMCS_SHADOWING,
+  ENTRY_LOAD_PAT, ENTRY_LOAD_PERF_GLOBAL, PIN_VIRTUAL_NMIS, PROC2_EPT, PROC2_UNRESTRICTED_GUEST, TYPE_EXTERNAL, TYPE_HARDWARE_EXCEPTION, TYPE_NMI, TYPE_OTHER, PROC2_VMCS_SHADOWING,
 } from './controls';
 import { CURRENT_VMCS } from './state';
 
@@ -52,6 +52,7 @@ export function guestControlRegistersGood(): boolean {
   if (!withinPhysicalWidth(V[F.GUEST_CR3 + 1])) return false;
   if (!canonicalField(F.GUEST_SYSENTER_ESP) || !canonicalField(F.GUEST_SYSENTER_EIP)) return false;
   if (entry & ENTRY_LOAD_PAT && !patGood(V[F.GUEST_PAT], V[F.GUEST_PAT + 1])) return false;
+  if (entry & ENTRY_LOAD_PERF_GLOBAL && !perfGlobalGood(F.GUEST_PERF_GLOBAL)) return false;
   return !(entry & ENTRY_LOAD_EFER) || eferGood(F.GUEST_EFER, long, (cr0 & CR0_PG) !== 0);
 }
 

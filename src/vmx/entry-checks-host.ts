@@ -4,10 +4,11 @@
  */
 import { R, LMA, CR4_PAE, CR4_PCIDE, EFER_LMA, EFER_LME } from '../cpu/state';
 import { eferAllowedBits } from '../cpu/features';
+import { isValidPerfGlobalControl } from '../cpu/msr';
 import { V } from './vmcs';
 import * as F from './fields';
 import { cr0FixedBitsGood, cr4FixedBitsGood, withinPhysicalWidth } from './capabilities';
-import { ENTRY_IA32E_GUEST, EXIT_HOST_64, EXIT_LOAD_EFER, EXIT_LOAD_PAT } from './controls';
+import { ENTRY_IA32E_GUEST, EXIT_HOST_64, EXIT_LOAD_EFER, EXIT_LOAD_PAT, EXIT_LOAD_PERF_GLOBAL } from './controls';
 
 /** The 64-bit value at `word` is a canonical 48-bit linear address. */
 export function canonicalField(word: number): boolean {
@@ -22,6 +23,11 @@ export function patGood(lo: number, hi: number): boolean {
     if (a > 7 || b > 7 || a === 2 || a === 3 || b === 2 || b === 3) return false;
   }
   return true;
+}
+
+/** IA32_PERF_GLOBAL_CTRL can hold the value at `word`. */
+export function perfGlobalGood(word: number): boolean {
+  return isValidPerfGlobalControl(V[word], V[word + 1]);
 }
 
 /** An EFER field: no reserved bit, LMA and (if `lmeMatters`) LME equal to the address-space size of the VMCS. */
@@ -49,6 +55,7 @@ export function hostStateGood(): boolean {
   if (!withinPhysicalWidth(V[F.HOST_CR3 + 1])) return false;
   if (!canonicalField(F.HOST_SYSENTER_ESP) || !canonicalField(F.HOST_SYSENTER_EIP)) return false;
   if (exit & EXIT_LOAD_PAT && !patGood(V[F.HOST_PAT], V[F.HOST_PAT + 1])) return false;
+  if (exit & EXIT_LOAD_PERF_GLOBAL && !perfGlobalGood(F.HOST_PERF_GLOBAL)) return false;
   if (exit & EXIT_LOAD_EFER && !eferGood(F.HOST_EFER, host64, true)) return false;
 
   // 27.2.3 segment and descriptor-table registers.

@@ -3,7 +3,7 @@
  */
 import {
   R, ACTIVITY, CR0, CR0_PG, CR3, CR4, CURP, DEBUGCTL, DR7, EFER, EFER_LMA, EFER_LME, GDTR_BASE, GDTR_LIMIT, IDTR_BASE, IDTR_LIMIT, INHIBIT,
-  LMA, MEMHI, NMI_BLOCKED, PAT, PDPTE, PENDING_DB, RIP, RSP, SEG_AR, SEG_BASE, SEG_LIMIT, SEG_SEL, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP,
+  LMA, MEMHI, NMI_BLOCKED, PAT, PDPTE, PENDING_DB, PERF_GLOBAL_CTRL, RIP, RSP, SEG_AR, SEG_BASE, SEG_LIMIT, SEG_SEL, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP,
   VMX_MODE, VMX_NON_ROOT, CODE64, EFLAGS, F_RF, F_VM, RF64,
 } from '../cpu/state';
 import { setFlags } from '../cpu/flags';
@@ -21,7 +21,7 @@ import {
   GUEST_STATE_GOOD, guestControlRegistersGood, guestMemoryStateQualification, guestNonRegisterStateGood, guestSegmentsGood, guestUsesPaePaging,
 } from './entry-checks-guest';
 import {
-  BLOCKING_BY_MOV_SS, BLOCKING_BY_NMI, ENTRY_IA32E_GUEST, ENTRY_LOAD_DEBUG, ENTRY_LOAD_EFER, ENTRY_LOAD_PAT, INFO_HAS_ERROR, TYPE_NMI, TYPE_OTHER,
+  BLOCKING_BY_MOV_SS, BLOCKING_BY_NMI, ENTRY_IA32E_GUEST, ENTRY_LOAD_DEBUG, ENTRY_LOAD_EFER, ENTRY_LOAD_PAT, ENTRY_LOAD_PERF_GLOBAL, INFO_HAS_ERROR, TYPE_NMI, TYPE_OTHER,
   TYPE_SOFTWARE_EXCEPTION, TYPE_SOFTWARE_INTERRUPT, eptEnabled, virtualNmis, vpidEnabled,
 } from './controls';
 import { CR0_KEPT, exitForFailedEntry } from './exit';
@@ -96,6 +96,10 @@ function loadGuestRegisters(): void {
   if (controls & ENTRY_LOAD_PAT) {
     R[PAT] = V[F.GUEST_PAT];
     R[PAT + 1] = V[F.GUEST_PAT + 1];
+  }
+  if (controls & ENTRY_LOAD_PERF_GLOBAL) {
+    R[PERF_GLOBAL_CTRL] = V[F.GUEST_PERF_GLOBAL];
+    R[PERF_GLOBAL_CTRL + 1] = V[F.GUEST_PERF_GLOBAL + 1];
   }
   for (let s = 0; s < 8; s++) {
     const n = 2 * s;

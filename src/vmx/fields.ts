@@ -15,7 +15,8 @@ export const VMCS_WORDS = 1024;
 /** What brings a field; '' = always there. capabilities.ts says which are offered. */
 export type FieldFeature =
   | '' | 'secondary' | 'vpid' | 'ept' | 'tprShadow' | 'apicAccesses' | 'msrBitmaps' | 'pat' | 'efer' | 'preemptionTimer' | 'interruptDelivery'
-  | 'virtualizationException' | 'pml' | 'vmFunctions' | 'vmcsShadowing' | 'tscScaling' | 'pauseLoop' | 'postedInterrupts';
+  | 'virtualizationException' | 'pml' | 'vmFunctions' | 'vmcsShadowing' | 'tscScaling' | 'pauseLoop' | 'postedInterrupts'
+  | 'perfGlobalControl';
 
 export interface VmcsField {
   encoding: number;
@@ -115,6 +116,7 @@ export const VMCS_LINK_POINTER = field(0x2800, 'VMCS link pointer');
 export const GUEST_DEBUGCTL = field(0x2802, 'guest IA32_DEBUGCTL');
 export const GUEST_PAT = field(0x2804, 'guest IA32_PAT', 'pat');
 export const GUEST_EFER = field(0x2806, 'guest IA32_EFER', 'efer');
+export const GUEST_PERF_GLOBAL = field(0x2808, 'guest IA32_PERF_GLOBAL_CTRL', 'perfGlobalControl');
 export const GUEST_PDPTE0 = field(0x280a, 'guest PDPTE0', 'ept');
 field(0x280c, 'guest PDPTE1', 'ept');
 field(0x280e, 'guest PDPTE2', 'ept');
@@ -122,6 +124,7 @@ field(0x2810, 'guest PDPTE3', 'ept');
 // --- 64-bit host ---
 export const HOST_PAT = field(0x2c00, 'host IA32_PAT', 'pat');
 export const HOST_EFER = field(0x2c02, 'host IA32_EFER', 'efer');
+export const HOST_PERF_GLOBAL = field(0x2c04, 'host IA32_PERF_GLOBAL_CTRL', 'perfGlobalControl');
 // --- 32-bit control ---
 export const PIN_CONTROLS = field(0x4000, 'pin-based VM-execution controls');
 export const PROCESSOR_CONTROLS = field(0x4002, 'primary processor-based VM-execution controls');

@@ -6,7 +6,7 @@ import { vmxHandlers } from '../../src/vmx/instructions';
 import { enterVmxRoot, fieldValue, memoryRecord, outcome, OPERAND, powerOn, registerRecord, run, VMCS_A, vmread, VMCS_B, vmwrite, withPointer } from './machine';
 
 beforeEach(() => {
-  powerOn();
+  powerOn({ perfGlobalControl: true });
   enterVmxRoot();
 });
 
@@ -98,13 +98,21 @@ describe('VMREAD and VMWRITE', () => {
   });
 
   it('have no EPT and VPID fields when EPT is hidden', () => {
-    powerOn({ ept: false });
+    powerOn({ ept: false, perfGlobalControl: true });
     enterVmxRoot();
     for (const f of VMCS_FIELDS) {
       const hidden = ['ept', 'vpid', 'pml', 'vmFunctions', 'virtualizationException'].includes(f.feature);
       expect(vmread(f.encoding)).toBe(hidden ? 12 : 'succeed');
     }
   });
+});
+
+it('PERF_GLOBAL_CTRL has fields only on machines that have it', () => {
+  for (const offered of [true, false]) {
+    powerOn({ perfGlobalControl: offered });
+    enterVmxRoot();
+    for (const encoding of [0x2808, 0x2809, 0x2c04, 0x2c05]) expect(vmread(encoding)).toBe(offered ? 'succeed' : 12);
+  }
 });
 
 describe('VMCS regions', () => {

@@ -42,7 +42,7 @@ function segment(s: number, selector: number, ar: number): void {
 
 /** 64-bit mode, CPL 0, VMX enabled but off, first 8 MiB identity-mapped. */
 export function powerOn(options: Parameters<typeof configureCpu>[0] = {}): void {
-  configureCpu({ nestedVmx: true, ept: true, cpuidOverrides: [], vcpus: 1, ...options });
+  configureCpu({ nestedVmx: true, ept: true, cpuidOverrides: [], vcpus: 1, msrRelaxed: false, perfGlobalControl: false, ...options });
   setUpRam(8 << 20, 0xc0000000);
   resetClock();
   resetGuests();

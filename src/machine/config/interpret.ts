@@ -6,6 +6,7 @@ import { checkDeviceKeys } from './device-keys';
 import { readDisplay } from './display-keys';
 import { KeyReader } from './key-values';
 import type { BootSpec, MachineConfig, ModuleSpec } from './machine-config';
+import { checkNeeds, withProfile } from './profiles';
 import type { XlSettings } from './xl-parser';
 import { parseXlConfig } from './xl-parser';
 
@@ -16,7 +17,7 @@ export const KNOWN_KEYS: ReadonlySet<string> = new Set([
   'on_reboot', 'on_crash', 'disk', 'vif', 'hdtype', 'vga', 'stdvga', 'videoram', 'vnc', 'sdl', 'nographic', 'spice', 'opengl', 'boot', 'bios',
   'firmware', 'usb', 'usbdevice', 'soundhw', 'viridian',
   'nestbox_title', 'nestbox_description', 'nestbox_levels', 'nestbox_try', 'nestbox_seconds', 'nestbox_l2_serial', 'nestbox_l2_console', 'nestbox_l3_serial', 'nestbox_l2_monitor', 'nestbox_tsc_mhz',
-  'nestbox_vgabios',
+  'nestbox_vgabios', 'nestbox_profile', 'nestbox_msr_relaxed', 'nestbox_perf_global_ctrl',
 ]);
 
 const DEFAULT_MEMORY_MIB = 512;
@@ -36,11 +37,12 @@ export function readMachineConfig(source: string, file: string): MachineConfig {
 
 /** Makes a machine of settings; `file` is named in errors about what is missing. */
 export function interpretSettings(settings: XlSettings, file: string): MachineConfig {
-  const keys = new KeyReader(settings, file);
+  const keys = new KeyReader(withProfile(settings, file), file);
   for (const setting of keys.all()) {
     if (!KNOWN_KEYS.has(setting.key)) keys.warn(setting.key, 'unknown key, has no effect');
   }
   checkDeviceKeys(keys);
+  checkNeeds(keys);
   const name = keys.string('name') ?? '';
   keys.string('uuid');
   const nestedVmx = keys.boolean('nestedhvm') ?? false;
@@ -56,6 +58,8 @@ export function interpretSettings(settings: XlSettings, file: string): MachineCo
     nestedVmx,
     ept: keys.boolean('hap') ?? true,
     cpuid: readCpuid(keys),
+    msrRelaxed: keys.boolean('nestbox_msr_relaxed') ?? false,
+    perfGlobalControl: keys.boolean('nestbox_perf_global_ctrl') ?? false,
     acpi: keys.boolean('acpi') ?? true,
     apic: keys.boolean('apic') ?? true,
     hpet: keys.boolean('hpet') ?? true,

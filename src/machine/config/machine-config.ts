@@ -36,6 +36,10 @@ export interface MachineConfig {
   /** EPT, VPID and unrestricted guest are offered with it. */
   ept: boolean;
   cpuid: CpuidOverride[];
+  /** Unknown MSRs read zero and ignore writes instead of raising #GP. */
+  msrRelaxed: boolean;
+  /** IA32_PERF_GLOBAL_CTRL is storage that VM entries and exits can load. */
+  perfGlobalControl: boolean;
   acpi: boolean;
   apic: boolean;
   hpet: boolean;
