@@ -330,11 +330,13 @@ export const MSRS: readonly Msr[] = [
 const byIndex = new Map<number, Msr>();
 for (const msr of MSRS) for (let i = 0; i < msr.count; i++) byIndex.set((msr.index + i) | 0, msr);
 
-/** Accesses to MSRs that this CPU does not have, by index: for the observer. */
+/** Accesses to MSRs that this CPU does not have since power-on, by index: for the observer. */
 export const unknownMsrAccesses = new Map<number, number>();
 
 function unknown(index: number): boolean {
-  unknownMsrAccesses.set(index >>> 0, (unknownMsrAccesses.get(index >>> 0) ?? 0) + 1);
+  const before = unknownMsrAccesses.get(index >>> 0) ?? 0;
+  unknownMsrAccesses.set(index >>> 0, before + 1);
+  if (cpuConfig.msrRelaxed && before === 0) platform.unknownMsr(index >>> 0);
   return cpuConfig.msrRelaxed;
 }
 

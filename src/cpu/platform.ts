@@ -28,6 +28,8 @@ export interface Platform {
   msrValue: Int32Array;
   /** INIT reached this vCPU: reset its local APIC. */
   resetApic(): void;
+  /** A machine with msrRelaxed let software have an MSR that is not there: told once for each index. */
+  unknownMsr(index: number): void;
   /** The vCPU shut down (triple fault outside VMX non-root operation, or VMX abort); `detail` says why, for people. */
   shutdown(detail: string): void;
 }
@@ -52,6 +54,7 @@ export const platform: Platform = {
   tscWritten: () => undefined,
   msrValue: new Int32Array(2),
   resetApic: () => undefined,
+  unknownMsr: () => undefined,
   shutdown: unattached,
 };
 

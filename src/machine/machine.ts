@@ -9,6 +9,7 @@ import { fpuErrorPin } from '../cpu/fpu';
 import { VIDEO_DIRTY, mem8, placeRom, ramPages, videoPage } from '../cpu/mmu/memory';
 import { a20Enabled, mapBufferPages, mapMmio, mapRom, physWriteBytes, setA20, unmap, unmapMemory } from '../cpu/mmu/physical';
 import { clearVideoDirty } from '../cpu/mmu/tlb';
+import { unknownMsrAccesses } from '../cpu/msr';
 import { attachPlatform } from '../cpu/platform';
 import { APIC_BASE, BUD, CURP, R } from '../cpu/state';
 import { resetVcpus, setVcpuIntr, signalVcpu, switchVcpu } from '../cpu/vcpus';
@@ -200,7 +201,11 @@ export class Machine {
     this.addChipset();
     this.vga = options.videoMb > 0 ? this.addVga() : null;
     this.attach();
-    attachPlatform(createPlatform(this.ports, this.lapics, this.windows, (detail) => this.crashed(detail)));
+    unknownMsrAccesses.clear();
+    attachPlatform(createPlatform(this.ports, this.lapics, this.windows, {
+      shutdown: (detail) => this.crashed(detail),
+      unknownMsr: (index) => outside.log(`there is no MSR ${index.toString(16)}h; it reads zero (nestbox_msr_relaxed)`),
+    }));
     this.reset();
   }
 

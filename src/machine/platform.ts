@@ -54,7 +54,7 @@ export class LapicWindows {
 }
 
 /** Builds the CPU's interface to the machine. `lapics` has one entry per vCPU. */
-export function createPlatform(ports: PortSpace, lapics: readonly Lapic[], windows: LapicWindows, shutdown: (detail: string) => void): Platform {
+export function createPlatform(ports: PortSpace, lapics: readonly Lapic[], windows: LapicWindows, outside: Pick<Platform, 'shutdown' | 'unknownMsr'>): Platform {
   const msrValue = new Int32Array(2);
   const current = (): Lapic => lapics[R[VCPU]];
   return {
@@ -77,6 +77,6 @@ export function createPlatform(ports: PortSpace, lapics: readonly Lapic[], windo
     writeTscDeadline: (lo, hi) => current().writeTscDeadline(lo, hi, readTsc(), R[MEMHI]),
     tscWritten: () => current().tscWritten(readTsc(), R[MEMHI]),
     resetApic: () => current().init(),
-    shutdown,
+    ...outside,
   };
 }

@@ -262,6 +262,18 @@ describe('unknown MSRs', () => {
     }
   });
 
+  it('are told once each on a relaxed machine', () => {
+    const log: string[] = [];
+    powerOnProfile('esxi', '', (text) => log.push(text));
+    for (const index of [0x1ad, 0x1ad, 0xc0010015, 0x10]) readMsr(index);
+    writeMsr(0x1ad, 0, 0);
+    expect(log).toEqual(['there is no MSR 1adh; it reads zero (nestbox_msr_relaxed)', 'there is no MSR c0010015h; it reads zero (nestbox_msr_relaxed)']);
+    powerOnProfile('windows', '', (text) => log.push(text));
+    readMsr(0x1ad);
+    expect(log.length).toBe(2);
+    expect(unknownMsrAccesses.get(0x1ad)).toBe(1);
+  });
+
   it('are #GP on an ESXi machine that asks for it', () => {
     powerOnProfile('esxi', 'nestbox_msr_relaxed = 0');
     expect(msr(0x1ad)).toBe('fault');

@@ -10,13 +10,13 @@ export function profileConfig(name: string, settings = ''): MachineConfig {
   return readMachineConfig(`nestbox_profile = "${name}"\n${settings}\n`, 'test');
 }
 
-/** Powers on the machine of a profile, with little memory: no system is started. */
-export function powerOnProfile(name: string, settings = ''): Machine {
+/** Powers on the machine of a profile, with little memory: no system is started. `log` gets what the machine tells people. */
+export function powerOnProfile(name: string, settings = '', log: (text: string) => void = () => undefined): Machine {
   const config = profileConfig(name, settings);
   return createMachine({
-    memoryMb: 16, vcpus: config.vcpus, acpi: config.acpi, apic: config.apic, hpet: config.hpet, hap: config.ept, nestedhvm: config.nestedVmx, cpuid: config.cpuid,
+    memoryMb: 2, vcpus: config.vcpus, acpi: config.acpi, apic: config.apic, hpet: config.hpet, hap: config.ept, nestedhvm: config.nestedVmx, cpuid: config.cpuid,
     msrRelaxed: config.msrRelaxed, perfGlobalControl: config.perfGlobalControl,
-  }, { serialOutput: () => undefined, debugText: () => undefined, debugExit: () => undefined, poweredOff: () => undefined, log: () => undefined });
+  }, { serialOutput: () => undefined, debugText: () => undefined, debugExit: () => undefined, poweredOff: () => undefined, log });
 }
 
 /** What a 32-bit IN reads. */
