@@ -14,7 +14,7 @@ const SAMPLE_CYCLES = 12_000;
  * A window of samples; how many of them all blocks of a region together need for it to be worth compiling (12 million instructions: V8 takes the time of some
  * million interpreted ones for it), and how many its first block needs for a region to be considered.
  */
-const WINDOW_SAMPLES = 16_384, HOT_SAMPLES = 1000, WARM_SAMPLES = 25;
+const WINDOW_SAMPLES = 65_536, HOT_SAMPLES = 1000, WARM_SAMPLES = 25;
 const COUNT_MASK = 1023, COUNT_BITS = 10;
 /** Samples that V8 is given per instruction of a region at first, and how often as many again while the region is found to be slow still. */
 const SAMPLES_PER_INSTRUCTION = 4, MOST_DELAYS = 12;
