@@ -11,7 +11,7 @@ import { AptRoot, LISTS_STAY_FRESH } from './images/apt.mjs';
 import { StepCache, cacheKey, hashFiles, sha256 } from './images/cache.mjs';
 import { dom0Initramfs, l1Initramfs, l2Initramfs } from './images/initramfs.mjs';
 import { takeLock } from './images/lock.mjs';
-import { KVM_MODULES, KVM_MODULES_SVM, busyboxStep, filesStep, kernelStep, qemuPackages, qemuStep } from './images/packages.mjs';
+import { KVM_MODULES, KVM_MODULES_SVM, busyboxStep, filesStep, gnumachStep, kernelStep, qemuPackages, qemuStep } from './images/packages.mjs';
 import { Progress, megabytes } from './images/progress.mjs';
 import { ImageError } from './images/tools.mjs';
 import { compileVmm } from './images/vmm.mjs';
@@ -30,8 +30,20 @@ const STAGES_SHARED = 10;
 /** L1's kernel and the small VMM for KVM; Xen and dom0's kernel, from packages and into place. */
 const STAGES_KVM = 2;
 const STAGES_XEN = 4;
+/** @type {Record<string, string[][]>} guests as the manifest names them: files that make one, or other files that do */
+const GUESTS = {
+  amd64: [['initramfs-amd64.cpio']],
+  i386: [['initramfs-i386.cpio', 'vmlinux-686'], ['initramfs-i386.cpio', 'vmlinuz-686']],
+  'i386-pae': [['initramfs-i386.cpio', 'vmlinux-686-pae']],
+  kvm: [['initramfs-kvm.cpio']],
+  memtest: [['memtest86+.bin']],
+  memtest32: [['memtest86+ia32.bin']],
+  grub: [['grub.bin'], ['grub-pvh']],
+  ipxe: [['ipxe.lkrn']],
+  gnumach: [['gnumach']],
+};
 /** @type {Record<string, number>} and for each choice */
-const STAGES = { mini: 1, qemu: 2, nested: 2, xen: 2, 'xen-hvm': 5 };
+const STAGES = { mini: 1, qemu: 5, nested: 2, xen: 3, 'xen-hvm': 6 };
 const USAGE = `usage: npm run images -- [options]
   --out DIR    where the images go (default public/images)
   --only LIST  which, with commas (default all): mini, qemu (KVM with the small VMM, with QEMU),
@@ -226,9 +238,7 @@ function guestFiles(files) {
     paths[target ?? ''] = join(step.directory, file ?? '');
     keys.push(step.key);
   }
-  const guests = [];
-  if ('initramfs-amd64.cpio' in paths) guests.push('amd64');
-  if ('initramfs-i386.cpio' in paths && Object.keys(paths).some((name) => name.endsWith('-686'))) guests.push('i386');
+  const guests = Object.keys(GUESTS).filter((guest) => GUESTS[guest]?.some((needed) => needed.every((file) => file in paths)));
   return { paths, guests, keys };
 }
 
@@ -330,17 +340,34 @@ async function buildXen(amd64, i386, unpackXz, { busybox, l2Amd64, l2I386, kerne
     kernelStep(cache, item, deb, { name: 'kernel-dom0', modules: DOM0_MODULES, unpackXz, sources }));
   const kernel = await publishStage('vmlinux-amd64', kernelPackage, 'vmlinux', "L1: Debian's kernel for dom0, ELF");
   const guests64 = { 'initramfs-amd64.cpio=initramfs-amd64.cpio': l2Amd64, 'vmlinux-amd64=vmlinux': kernel64 };
-  if (options.only.includes('xen')) await dom0Stages('dom0-pvh.cpio', false, amd64, { xen, kernel, busybox, guests: guests64 });
+  if (options.only.includes('xen')) {
+    const grub = await packageStage('GRUB for PVH guests', amd64, async () => 'grub-xen-host', (item, deb) => filesStep(cache, item, deb, 'grub-pvh', { 'grub-pvh': 'usr/lib/grub-xen/grub-i386-xen_pvh.bin' }));
+    await dom0Stages('dom0-pvh.cpio', false, amd64, { xen, kernel, busybox, guests: { ...guests64, 'grub-pvh=grub-pvh': grub } });
+  }
   if (!options.only.includes('xen-hvm')) return;
   const pae = await packageStage('kernel for L2, i386 with PAE', i386, (root) => root.dependencyOf('linux-image-686-pae', /^linux-image-\d/), (item, deb) =>
     kernelStep(cache, item, deb, { name: 'kernel-i386-pae', modules: [], unpackXz, sources }));
   const disk64 = await bootDiskStage('amd64', kernel64, l2Amd64, 'initramfs-amd64.cpio');
   const disk32 = await bootDiskStage('686', kernel32, l2I386, 'initramfs-i386.cpio');
+  const diskPae = await bootDiskStage('686-pae', pae, l2I386, 'initramfs-i386.cpio');
   await dom0Stages('dom0-hvm.cpio', true, amd64, { xen, kernel, busybox, guests: {
     ...guests64, 'boot-amd64.img=disk': disk64, 'entry-amd64=entry': disk64,
     'initramfs-i386.cpio=initramfs-i386.cpio': l2I386, 'vmlinux-686=vmlinux': kernel32, 'boot-686.img=disk': disk32, 'entry-686=entry': disk32,
-    'vmlinux-686-pae=vmlinux': pae,
+    'vmlinux-686-pae=vmlinux': pae, 'boot-686-pae.img=disk': diskPae, 'entry-686-pae=entry': diskPae,
   } });
+}
+
+/**
+ * What else Debian has that boots on a bare PC, some hundred kilobytes each.
+ * @param {AptRoot | null} amd64
+ * @param {AptRoot | null} i386
+ * @returns {Promise<Record<string, Step | null>>} for guestFiles
+ */
+async function smallGuests(amd64, i386) {
+  const grub = await packageStage('GRUB as firmware', amd64, async () => 'grub-firmware-qemu', (item, deb) => filesStep(cache, item, deb, 'grub', { 'grub.bin': 'usr/share/qemu/grub.bin' }));
+  const ipxe = await packageStage('iPXE', amd64, async () => 'ipxe', (item, deb) => filesStep(cache, item, deb, 'ipxe', { 'ipxe.lkrn': 'boot/ipxe.lkrn' }));
+  const gnumach = await packageStage('GNU Mach', i386, (root) => root.dependencyOf('gnumach-image-1-486', /^gnumach-image-[\d.]+-486$/), (item, deb) => gnumachStep(cache, item, deb));
+  return { 'grub.bin=grub.bin': grub, 'ipxe.lkrn=ipxe.lkrn': ipxe, 'gnumach=gnumach': gnumach };
 }
 
 async function build() {
@@ -367,7 +394,7 @@ async function build() {
     publish('vgabios-stdvga.bin', join(firmware.directory, 'vgabios-stdvga.bin'), 'the VGA BIOS for it, an option ROM');
   }
   const memtest = await packageStage('memtest86+', amd64, async () => 'memtest86+', (item, deb) =>
-    filesStep(cache, item, deb, 'memtest', { 'memtest86+.bin': 'boot/memtest86+x64.bin' }));
+    filesStep(cache, item, deb, 'memtest', { 'memtest86+.bin': 'boot/memtest86+x64.bin', 'memtest86+ia32.bin': 'boot/memtest86+ia32.bin' }));
   if (memtest !== null) publish('memtest86+.bin', join(memtest.directory, 'memtest86+.bin'), 'L1: memtest86+, a bzImage');
 
   const initramfs = { 'initramfs-amd64.cpio=initramfs-amd64.cpio': l2Amd64, 'initramfs-i386.cpio=initramfs-i386.cpio': kernel32 && l2I386 };
@@ -394,8 +421,12 @@ async function build() {
     return { value: step, cached: step.cached, bytes };
   });
   if (options.only.includes('qemu')) {
+    const small = await smallGuests(amd64, i386);
     await l1Stage('l1-qemu.cpio', 'qemu', "L1 with KVM and Debian's QEMU", {
-      kernel, busybox: busybox64, l2: l2Amd64, tree: qemu, files: { ...initramfs, 'vmlinux-amd64=vmlinux': kernel64, 'vmlinuz-686=vmlinuz': l2I386 && kernel32, 'memtest86+.bin=memtest86+.bin': memtest },
+      kernel, busybox: busybox64, l2: l2Amd64, tree: qemu, files: {
+        ...initramfs, 'vmlinux-amd64=vmlinux': kernel64, 'vmlinuz-686=vmlinuz': l2I386 && kernel32,
+        'memtest86+.bin=memtest86+.bin': memtest, 'memtest86+ia32.bin=memtest86+ia32.bin': memtest, ...small,
+      },
     });
   }
 

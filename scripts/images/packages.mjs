@@ -1,6 +1,7 @@
 /** What the image build takes from packages: fetching, unpacking, picking the files, all through the step cache. */
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, realpathSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { gunzipSync } from 'node:zlib';
 import { unpack } from './apt.mjs';
 import { extractKernel, uncompressedBzImage } from './bzimage.mjs';
 import { neededLibraries, trimElf } from './elf.mjs';
@@ -17,7 +18,7 @@ export const KVM_MODULES_SVM = [...KVM_MODULES, 'arch/x86/kvm/kvm-amd.ko'];
 
 /** QEMU's program and what it loads at run time for the machines pc and microvm. */
 const QEMU_PROGRAM = 'usr/bin/qemu-system-x86_64';
-const QEMU_FIRMWARE = ['bios-256k.bin', 'bios-microvm.bin', 'vgabios-stdvga.bin', 'linuxboot_dma.bin', 'kvmvapic.bin', 'pvh.bin', 'qboot.rom'];
+const QEMU_FIRMWARE = ['bios-256k.bin', 'bios-microvm.bin', 'vgabios-stdvga.bin', 'linuxboot_dma.bin', 'multiboot_dma.bin', 'kvmvapic.bin', 'pvh.bin', 'qboot.rom'];
 const FIRMWARE_DIRECTORIES = ['usr/share/qemu', 'usr/share/seabios'];
 const LIBRARY_DIRECTORIES = ['lib/x86_64-linux-gnu', 'usr/lib/x86_64-linux-gnu', 'lib64', 'usr/lib'];
 /** Of the packages apt would install with QEMU, those that can hold libraries or firmware. */
@@ -115,6 +116,23 @@ export function filesStep(cache, item, deb, name, files) {
         if (!existsSync(from)) throw new ImageError(`${item.file} holds no ${path}`);
         cpSync(realpathSync(from), join(result, target));
       }
+    }),
+  );
+}
+
+/**
+ * @param {StepCache} cache
+ * @param {Package} item
+ * @param {string} deb
+ * @returns {Promise<Step>} with the file `gnumach`, a multiboot kernel, unpacked
+ */
+export function gnumachStep(cache, item, deb) {
+  return cache.step('gnumach', { package: item.checksum }, (result) =>
+    withUnpacked([deb], result, (unpacked) => {
+      const boot = join(unpacked, 'boot');
+      const name = readdirSync(boot).find((entry) => /^gnumach-.*\.gz$/.test(entry));
+      if (name === undefined) throw new ImageError(`${item.file} holds no kernel`);
+      writeFileSync(join(result, 'gnumach'), gunzipSync(readFileSync(join(boot, name))));
     }),
   );
 }

@@ -1,6 +1,8 @@
 /** The command line, understood. */
 import type { Breakpoint } from '../observe/stops';
 import { parseBreakpoint } from './breakpoints';
+import { parseMatrix } from './matrix/arguments';
+import type { MatrixArguments } from './matrix/arguments';
 import { UsageError } from './usage';
 
 /** `l1` is the machine's COM1; `vga` and `l2vga`: the text on the screen of the machine, or of its guest. */
@@ -62,7 +64,7 @@ export interface RunArguments {
   engine: 'interpreter' | 'jit' | 'both';
 }
 
-export type Command = { kind: 'help' } | { kind: 'version' } | { kind: 'run'; run: RunArguments };
+export type Command = { kind: 'help' } | { kind: 'version' } | { kind: 'run'; run: RunArguments } | { kind: 'matrix'; matrix: MatrixArguments };
 
 export const CONSOLES: readonly ConsoleLevel[] = ['l1', 'com2', 'com3', 'com4', 'l2', 'l3', 'vga', 'l2vga'];
 const TRACE_KINDS: readonly string[] = ['exits', 'instructions', 'io'];
@@ -83,6 +85,7 @@ export function parseArguments(args: readonly string[]): Command {
   if (args.length === 0) throw new UsageError('no command given');
   if (args.includes('--help') || args.includes('-h') || args[0] === 'help') return { kind: 'help' };
   if (args[0] === '--version') return { kind: 'version' };
+  if (args[0] === 'matrix') return { kind: 'matrix', matrix: parseMatrix(args.slice(1)) };
   if (args[0] !== 'run') throw new UsageError(`unknown command \`${args[0]}\``);
   return { kind: 'run', run: parseRun(args.slice(1)) };
 }

@@ -8,6 +8,7 @@ import { parseArguments } from './arguments';
 import { FileError, PACKAGE_ROOT } from './files';
 import { Realm, serveRealm } from './lockstep/realm';
 import type { RealmData } from './lockstep/protocol';
+import { matrixCommand } from './matrix/matrix';
 import { runCommand } from './run';
 import { EXIT_USAGE, HELP, UsageError } from './usage';
 
@@ -22,6 +23,7 @@ async function main(args: readonly string[]): Promise<number> {
     case 'help': process.stdout.write(HELP); return 0;
     case 'version': process.stdout.write(`nestbox ${version()}\n`); return 0;
     case 'run': return runCommand(command.run);
+    case 'matrix': return matrixCommand(command.matrix, process.argv[1]);
   }
 }
 

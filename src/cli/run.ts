@@ -229,7 +229,8 @@ class Run {
     if (args.stats !== null) {
       const stats = session.stats();
       const mips = wallSeconds > 0 ? stats.instructions.total / wallSeconds / 1e6 : 0;
-      writeOutput(args.stats, `${JSON.stringify({ exitCode, ...stats, wallSeconds, mips }, null, 2)}\n`);
+      const { user, system } = process.cpuUsage();
+      writeOutput(args.stats, `${JSON.stringify({ exitCode, ...stats, wallSeconds, cpuSeconds: (user + system) / 1e6, mips }, null, 2)}\n`);
     }
     for (const { screen, path } of args.screenshots) writeOutput(path, screenPicture(session, screen));
     for (const { screen, path } of args.screenTexts) writeOutput(path, screenText(session, screen));

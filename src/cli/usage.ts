@@ -11,6 +11,8 @@ Usage:
                                               or an xl.cfg file
   nestbox run --kernel FILE [options]         load a kernel directly
   nestbox run --bios FILE [options]           start a ROM image at the reset vector
+  nestbox matrix [options]                    boot every guest on every hypervisor that the
+                                              images allow, and write the table
   nestbox --help | --version
 
 Machine:
@@ -57,8 +59,8 @@ Limits:
   --timeout SECONDS      stop after this much real time
 
 Results:
-  --stats FILE           JSON: instructions per level, exits by reason, MIPS, guest and wall
-                         time, debug-exit value, console sizes and hashes
+  --stats FILE           JSON: instructions per level, exits by reason, MIPS, guest, wall and
+                         processor time, debug-exit value, console sizes and hashes
   --screenshot [l2=]FILE PNG of the machine's screen (vga = "stdvga"), or of its guest's, at the end; repeatable
   --screen-text [l2=]FILE
                          the same as text, one line per row; empty in graphics modes
@@ -72,6 +74,16 @@ Results:
                          at the end
   --dump-memory START:LEN
                          beside it, physical memory as FILE.START.bin; repeatable
+
+Matrix (results are kept in public/matrix.json; a cell that is not run keeps its last one):
+  --only L1[,L1...]      the cells of these hypervisors: builtin, kvm, kvm-qemu, xen-pvh,
+                         xen-hvm, kvm-kvm; without EPT, the same with -hap0 behind the name
+  --cell L1/L2           one cell; repeatable. L2 is builtin, linux-amd64, grub, ... (docs/matrix.md)
+  --timeout SECONDS      real time for one boot (default 3600); retired instructions are limited, too
+  --json FILE            where results are read from and written to
+  --table FILE           where the table goes (default docs/matrix.md)
+  --table-only           boot nothing, write the table
+                         Exit code 1 if a cell that was to boot did not
 
 Exit codes:
   0  the --until text appeared, or the guest wrote 0 to the debug-exit port F4h

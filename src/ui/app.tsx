@@ -14,7 +14,7 @@ import { MachinePane } from './layout/machine-pane';
 import { useNarrow } from './layout/narrow';
 import { DOCK_PANELS } from './layout/slots';
 import { Splitter } from './layout/splitter';
-import { plainDescription } from './links/description';
+import { changedDescription, plainDescription } from './links/description';
 import { isEmbedded } from './links/link';
 import type { MachineClient } from './machine-client';
 import { makeDemo } from './demos';
@@ -79,10 +79,10 @@ export function App({ client, assembler }: { client: MachineClient; assembler: A
   }, [linked.open]);
   useRememberedTime(client);
 
-  const choose = (demo: Demo): void => {
+  const choose = (demo: Demo, changes = ''): void => {
     setDialog(null);
     setChosen(null);
-    linked.start(plainDescription(demo));
+    linked.start(changedDescription(demo, changes));
   };
   const close = (): void => setDialog(null);
   const panels = [...(side === null ? [] : [side]), ...(panel === null ? [] : [panel])];

@@ -1,8 +1,10 @@
 /** The gallery: a card for each demo with who runs at each level, its size, how long it takes, and what to try. */
+import { useState } from 'react';
 import { isAvailable } from '../demos';
 import type { Demo } from '../demos';
 import { DEMOS } from '../gallery';
 import type { ImagesStatus } from '../images-status';
+import { Matrix } from '../matrix';
 import { useSettings } from '../settings';
 import { Dialog } from './dialog';
 
@@ -11,7 +13,8 @@ interface Props {
   close(): void;
   current: string | null;
   status: ImagesStatus;
-  choose(demo: Demo): void;
+  /** Starts a demo, with changes in its configuration. */
+  choose(demo: Demo, changes?: string): void;
 }
 
 function availability(demo: Demo, status: ImagesStatus): string {
@@ -35,6 +38,7 @@ function time(demo: Demo, measured: Readonly<Record<string, number>>): string {
 
 export function GalleryDialog({ open, close, current, status, choose }: Props) {
   const { times } = useSettings();
+  const [matrixOpen, setMatrixOpen] = useState(false);
   return (
     <Dialog title="Demos" open={open} close={close} className="gallery">
       <ul className="cards">
@@ -57,6 +61,10 @@ export function GalleryDialog({ open, close, current, status, choose }: Props) {
           );
         })}
       </ul>
+      <details className="matrix-part" open={matrixOpen} onToggle={(event) => setMatrixOpen(event.currentTarget.open)}>
+        <summary>Every guest on every hypervisor: which pairs boot</summary>
+        {matrixOpen && <Matrix demos={DEMOS} images={status.images} choose={choose} />}
+      </details>
     </Dialog>
   );
 }

@@ -28,6 +28,12 @@ export function plainDescription(demo: Demo): Description {
   return { demo, base: demo, lesson: null, sources: {}, files: [] };
 }
 
+/** A demo with changes in its configuration, as `changesBetween` makes them. */
+export function changedDescription(demo: Demo, changes: string): Description {
+  const plain = plainDescription(demo);
+  return changes === '' ? plain : { ...plain, demo: makeDemo(demo.name, applyChanges(demo.config, changes)) };
+}
+
 /** The machine of a link; `fallback` if it names none. */
 export function describeLink(link: Link, demos: readonly Demo[], fallback: Demo): DescriptionResult {
   const rest = { lesson: link.lesson, sources: link.sources, files: link.files };
