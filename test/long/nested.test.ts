@@ -23,7 +23,6 @@ describe('KVM in KVM', () => {
   it.each([
     ['without VMCS shadowing', 'kvmargs=enable_shadow_vmcs=0'],
     ['without EPT in L2', 'l2kvmargs=ept=0'],
-    ['without EPT in L1', 'kvmargs=ept=0'],
   ])('boots it %s', (_, words) => {
     const { status, output, stats } = run(words, '--until', 'l3:l3# ');
     expect(status, output).toBe(0);
