@@ -38,7 +38,7 @@ const GUESTS = {
   kvm: [['initramfs-kvm.cpio']],
   memtest: [['memtest86+.bin']],
   memtest32: [['memtest86+ia32.bin']],
-  grub: [['grub.bin'], ['grub-pvh']],
+  grub: [['grub.img'], ['grub-pvh']],
   ipxe: [['ipxe.lkrn']],
   gnumach: [['gnumach']],
 };
@@ -364,10 +364,10 @@ async function buildXen(amd64, i386, unpackXz, { busybox, l2Amd64, l2I386, kerne
  * @returns {Promise<Record<string, Step | null>>} for guestFiles
  */
 async function smallGuests(amd64, i386) {
-  const grub = await packageStage('GRUB as firmware', amd64, async () => 'grub-firmware-qemu', (item, deb) => filesStep(cache, item, deb, 'grub', { 'grub.bin': 'usr/share/qemu/grub.bin' }));
+  const grub = await packageStage('GRUB', amd64, async () => 'grub-rescue-pc', (item, deb) => filesStep(cache, item, deb, 'grub', { 'grub.img': 'usr/lib/grub-rescue/grub-rescue-floppy.img' }));
   const ipxe = await packageStage('iPXE', amd64, async () => 'ipxe', (item, deb) => filesStep(cache, item, deb, 'ipxe', { 'ipxe.lkrn': 'boot/ipxe.lkrn' }));
   const gnumach = await packageStage('GNU Mach', i386, (root) => root.dependencyOf('gnumach-image-1-486', /^gnumach-image-[\d.]+-486$/), (item, deb) => gnumachStep(cache, item, deb));
-  return { 'grub.bin=grub.bin': grub, 'ipxe.lkrn=ipxe.lkrn': ipxe, 'gnumach=gnumach': gnumach };
+  return { 'grub.img=grub.img': grub, 'ipxe.lkrn=ipxe.lkrn': ipxe, 'gnumach=gnumach': gnumach };
 }
 
 async function build() {

@@ -24,7 +24,7 @@ async function fetchResults(): Promise<MatrixResults | null> {
   }
 }
 
-const SYMBOLS: Record<MatrixCell['state'], string> = { boots: '✓ boots', fails: '✗ fails', impossible: '–', 'no image': '–', 'not run': '? not run' };
+const SYMBOLS: Record<MatrixCell['state'], string> = { boots: '✓ boots', fails: '✗ fails', impossible: '–', 'no image': 'no image', 'not run': '? not run' };
 
 function amount(count: number): string {
   return count >= 1e9 ? `${(count / 1e9).toFixed(1)} G` : `${Math.ceil(count / 1e6)} M`;
@@ -38,14 +38,23 @@ export function describeCell(cell: MatrixCell): string {
   return `${cell.hap ? 'With EPT' : 'Without EPT'}: ${parts.join('; ')}`;
 }
 
-function Pair({ cell, demos, images, choose }: Props & { cell: MatrixCell }) {
+/** `alone`: it stands for the machine with EPT and the one without. */
+function Pair({ cell, alone, demos, images, choose }: Props & { cell: MatrixCell; alone: boolean }) {
   const demo = demos.find(({ name }) => name === cell.demo);
+  if (alone) return <span className="pair" title={cell.why}>{SYMBOLS[cell.state]}</span>;
   const text = describeCell(cell), label = `${cell.hap ? 'EPT' : 'shadow'} ${SYMBOLS[cell.state]}`;
   if (demo === undefined || cell.state === 'impossible' || cell.state === 'no image') return <span className={`pair ${cell.state}`} title={text}>{label}</span>;
   const ready = isAvailable(makeDemo(demo.name, applyChanges(demo.config, cell.changes)), images);
   return (
     <button type="button" className={`pair ${cell.state}`} title={ready ? `${text}. Start it` : `${text}. Its images are missing on this server`} disabled={!ready} onClick={() => choose(demo, cell.changes)}>{label}</button>
   );
+}
+
+/** What is the same with EPT and without is said once. */
+function withoutRepetition(cells: readonly MatrixCell[]): readonly MatrixCell[] {
+  const [first, ...others] = cells;
+  const same = first !== undefined && first.demo === null && others.every(({ state, why }) => state === first.state && why === first.why);
+  return same ? [first] : cells;
 }
 
 export function Matrix({ demos, images, choose }: Props) {
@@ -74,8 +83,8 @@ export function Matrix({ demos, images, choose }: Props) {
                 <th scope="row">{guest.title}</th>
                 {hypervisors.map(({ id }) => (
                   <td key={id}>
-                    {cells.filter((cell) => cell.hypervisor === id && cell.guest === guest.id).map((cell) => (
-                      <Pair key={String(cell.hap)} cell={cell} demos={demos} images={images} choose={choose} />
+                    {withoutRepetition(cells.filter((cell) => cell.hypervisor === id && cell.guest === guest.id)).map((cell, _, all) => (
+                      <Pair key={String(cell.hap)} cell={cell} alone={all.length === 1} demos={demos} images={images} choose={choose} />
                     ))}
                   </td>
                 ))}

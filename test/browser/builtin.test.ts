@@ -110,6 +110,19 @@ describe('the page in Chromium', () => {
     await page.close();
   }, 2 * START_MS);
 
+  it('starts a pair from the matrix in the gallery, which says what its last run took', { timeout: 2 * START_MS }, async () => {
+    const { page } = await open('#demo=nonsense');
+    await page.getByRole('button', { name: /^Demo /, exact: true }).click();
+    await page.getByText(/which pairs boot/).click();
+    const row = page.getByRole('row', { name: /^Built-in guest/ });
+    expect(await row.locator('.pair').first().getAttribute('title')).toMatch(/^With EPT: boots; .* instructions, \d+ VM exits, .*; \d{4}-\d\d-\d\d\. Start it$/);
+    expect(await row.locator('.pair').nth(1).getAttribute('title')).toMatch(/^Without EPT: impossible; .*needs EPT$/);
+    await row.getByRole('button').click();
+    await waitForConsole(page, 'l2', /hello from L2/, START_MS);
+    expect(page.url()).toContain('#demo=builtin');
+    await page.close();
+  });
+
   it('explains a missing image', async () => {
     const page = await browser.newPage();
     await page.route(/\/images\//, (route) => route.fulfill({ status: 404, body: 'no' }));

@@ -21,6 +21,11 @@ export async function tour(page: Page, narrow: boolean, visit: (name: string) =>
     await page.getByRole('button', { name: button, exact: true }).click();
     await page.getByRole('dialog').waitFor();
     await visit(name);
+    if (name === 'gallery') {
+      await page.getByText(/which pairs boot/).click();
+      await page.getByRole('table').waitFor();
+      await visit('matrix');
+    }
     await page.keyboard.press('Escape');
   }
   for (const panel of await page.locator('.dock-tabs button').all()) {

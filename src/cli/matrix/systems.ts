@@ -69,7 +69,7 @@ const RECIPES: Record<string, Record<string, Recipe>> = {
     'linux-686': { demo: 'kvm-qemu-i386', words: null, until: L2_PROMPT, limit: KVM_LIMIT, holds: { image: 'l1-qemu.cpio', guest: 'i386' } },
     'memtest-x64': onScreen(null, 'memtest', '<Enter> to start testing'),
     'memtest-ia32': onScreen('l2=memtest32', 'memtest32', '<Enter> to start testing'),
-    grub: onScreen('l2=grub', 'grub', 'The highlighted entry will be executed'),
+    grub: onScreen('l2=grub', 'grub', 'before booting or .c. for a command-line'),
     // Without a disk or a network card, these say so at the end.
     seabios: onScreen('l2=seabios', 'memtest', 'No bootable device'),
     ipxe: onScreen('l2=ipxe', 'ipxe', 'No more network devices'),
