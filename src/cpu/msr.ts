@@ -250,7 +250,8 @@ const MICROCODE_REVISION = 0x2f;
 
 /** Every MSR of the CPU. */
 export const MSRS: readonly Msr[] = [
-  inert(0x000, 'P5_MC_ADDR, P5_MC_TYPE', 2),
+  constant(0x000, 'P5_MC_ADDR', () => [0, 0]),
+  constant(0x001, 'P5_MC_TYPE', () => [0, 0]),
   { index: 0x010, count: 1, name: 'TIME_STAMP_COUNTER', read: () => give(tscWordsForGuest(), R[MEMHI]), write: setTsc },
   constant(0x017, 'PLATFORM_ID', () => [0, 0]),
   { index: 0x01b, count: 1, name: 'APIC_BASE', read: () => give(R[APIC_BASE], R[APIC_BASE + 1]), write: writeApicBase },

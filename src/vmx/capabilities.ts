@@ -20,8 +20,8 @@ import {
 export const VMCS_REVISION = 0x11;
 /** Bit 31 of a region's revision word: a shadow VMCS. */
 export const SHADOW_INDICATOR = 0x80000000 | 0;
-/** MSR 485h bits 4:0: the VMX-preemption timer counts down each time this bit of the TSC changes. */
-export const PREEMPTION_TIMER_SHIFT = 5;
+/** MSR 485h bits 4:0: the VMX-preemption timer counts down each time this bit of the TSC changes. With bit 0, loops of long timers end soonest. */
+export const PREEMPTION_TIMER_SHIFT = 0;
 /** Number of CR3-target values (MSR 485h bits 24:16). */
 export const CR3_TARGETS = 4;
 
@@ -34,8 +34,8 @@ const PROC2_WITH_EPT = PROC2_EPT | PROC2_VPID | PROC2_UNRESTRICTED_GUEST | PROC2
   | PROC2_MODE_BASED_EXECUTE;
 const EXIT_LOW = 0x36dff, EXIT_TRUE_LOW = 0x36dfb, EXIT_HIGH = 0x7fefff;
 const ENTRY_LOW = 0x11ff, ENTRY_TRUE_LOW = 0x11fb, ENTRY_HIGH = 0xd3ff;
-/** Timer rate 5, LMA stored in the entry controls, HLT + shutdown + wait-for-SIPI, 4 CR3 targets, VMWRITE to any field, injection with length 0. */
-const MISC_LOW = 0x600401e5;
+/** LMA stored in the entry controls, HLT + shutdown + wait-for-SIPI, 4 CR3 targets, VMWRITE to any field, injection with length 0. */
+const MISC_LOW = 0x600401e0 | PREEMPTION_TIMER_SHIFT;
 export const CR0_FIXED0 = 0x80000021 | 0;
 export const CR4_FIXED0 = 0x2000;
 /**

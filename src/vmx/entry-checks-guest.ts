@@ -155,7 +155,9 @@ export function guestNonRegisterStateGood(): boolean {
   const rflags = V[F.GUEST_RFLAGS];
   const code64 = (entry & ENTRY_IA32E_GUEST) !== 0 && (accessRights(CS) & AR_L) !== 0;
 
-  if (code64 ? !canonicalField(F.GUEST_RIP) : V[F.GUEST_RIP + 1] !== 0) return false;
+  // In 64-bit code bits 63:48 must be equal, but bit 47 may differ: execution can have run past the last canonical address.
+  const ripTop = V[F.GUEST_RIP + 1] >> 16;
+  if (code64 ? ripTop !== 0 && ripTop !== -1 : V[F.GUEST_RIP + 1] !== 0) return false;
   if (rflags & RFLAGS_RESERVED || !(rflags & 2) || V[F.GUEST_RFLAGS + 1] !== 0) return false;
   if (rflags & F_VM && (entry & ENTRY_IA32E_GUEST || !(V[F.GUEST_CR0] & CR0_PE))) return false;
   if (type === TYPE_EXTERNAL && !(rflags & F_IF)) return false;

@@ -11,6 +11,7 @@ import { deliverEvent } from '../cpu/interrupts';
 import { updateMode } from '../cpu/modes';
 import { startResumeFlag } from '../cpu/resume-flag';
 import { physRead64, physicalAddress } from '../cpu/mmu/physical';
+import { forgetFlagsSet } from '../cpu/mmu/ept';
 import { flushVpid0 } from '../cpu/mmu/tlb';
 import { noteEntry } from '../observe/guests';
 import { V } from './vmcs';
@@ -35,6 +36,8 @@ import { activateGuestTranslation } from './translation';
 import { startVirtualInterrupts } from './virtual-interrupts';
 import { armBoundaryEvents, setInterruptShadow, shadowFromInterruptibility, startPreemptionTimer } from './windows';
 
+/** Bits of DR7 that are always 0 (11, 12, 14, 15) and always 1. */
+const DR7_ZERO = 0xd800, DR7_ONE = 0x400;
 const ERROR_INVALID_CONTROLS = 7, ERROR_INVALID_HOST = 8;
 
 /** Pending debug exceptions: an enabled breakpoint was met, or a single step ended. Bits 3:0 alone are no event. */
@@ -81,7 +84,7 @@ function loadGuestRegisters(): void {
   R[CR3 + 1] = V[F.GUEST_CR3 + 1];
   R[CR4] = V[F.GUEST_CR4];
   if (controls & ENTRY_LOAD_DEBUG) {
-    R[DR7] = V[F.GUEST_DR7] | 0x400;
+    R[DR7] = (V[F.GUEST_DR7] & ~DR7_ZERO) | DR7_ONE;
     R[DEBUGCTL] = V[F.GUEST_DEBUGCTL];
     R[DEBUGCTL + 1] = V[F.GUEST_DEBUGCTL + 1];
   }
@@ -211,7 +214,11 @@ export function enterGuest(): number {
   startVirtualInterrupts();
   startPreemptionTimer();
   activateGuestTranslation();
-  if (!vpidEnabled()) flushVpid0();
+  if (!vpidEnabled()) {
+    flushVpid0();
+    // Flags that the hypervisor has cleared in its EPT entries are set anew, and their pages logged, although it has not told us by INVEPT.
+    if (eptEnabled()) forgetFlagsSet();
+  }
   updateMode();
 
   if (V[F.ENTRY_MSR_LOAD_COUNT] !== 0) {

@@ -343,8 +343,8 @@ function vmcall(p: number): void {
 /** The 128-bit descriptor: [0], [1] first quadword, [2], [3] second. */
 const descriptor = new Int32Array(4);
 
-/** Checks, exit, and the operands of INVEPT and INVVPID: the type, or -1 if the instruction exited. */
-function fetchInvalidation(p: number, reason: number): number {
+/** Checks and exit of INVEPT and INVVPID, and the type (4 for any larger one): -1 if the instruction exited. */
+function fetchInvalidationType(p: number, reason: number): number {
   requireVmxOperation();
   if (!eptOffered()) raiseUd();
   if (R[VMX_MODE] === VMX_NON_ROOT) {
@@ -352,22 +352,31 @@ function fetchInvalidation(p: number, reason: number): number {
     return -1;
   }
   requirePrivilege();
+  const n = 2 * recReg(p);
+  // No type reaches bit 31, so any other value can stand for one that is too large.
+  return R[n] >>> 0 > 3 || (R[CODE64] !== 0 && R[n + 1] !== 0) ? 4 : R[n];
+}
+
+/** Reads the descriptor, which happens only once the type is known to be good. */
+function fetchDescriptor(p: number): void {
   memoryAddress(p, 16, false);
   const lo = R[LA], hi = R[LA + 1], second = (lo + 8) | 0;
   descriptor[0] = load64(lo, hi);
   descriptor[1] = R[MEMHI];
   descriptor[2] = load64(second, second >>> 0 < lo >>> 0 ? (hi + 1) | 0 : hi);
   descriptor[3] = R[MEMHI];
-  const n = 2 * recReg(p);
-  // No type reaches bit 31, so any other value can stand for one that is too large.
-  return R[n] >>> 0 > 3 || (R[CODE64] !== 0 && R[n + 1] !== 0) ? 4 : R[n];
 }
 
 function invept(p: number): void {
-  const type = fetchInvalidation(p, EXIT_REASON_INVEPT);
+  const type = fetchInvalidationType(p, EXIT_REASON_INVEPT);
   if (type < 0) return;
-  if (type === 1 && eptPointerGood(descriptor[0], descriptor[1])) inveptSingle(ep4taOf(descriptor[0], descriptor[1]));
-  else if (type === 2) inveptAll();
+  if (type !== 1 && type !== 2) {
+    vmFail(ERROR_INVALIDATION_OPERAND);
+    return;
+  }
+  fetchDescriptor(p);
+  if (type === 2) inveptAll();
+  else if (eptPointerGood(descriptor[0], descriptor[1])) inveptSingle(ep4taOf(descriptor[0], descriptor[1]));
   else {
     vmFail(ERROR_INVALIDATION_OPERAND);
     return;
@@ -376,12 +385,17 @@ function invept(p: number): void {
 }
 
 function invvpid(p: number): void {
-  const type = fetchInvalidation(p, EXIT_REASON_INVVPID);
+  const type = fetchInvalidationType(p, EXIT_REASON_INVVPID);
   if (type < 0) return;
+  if (type > 3) {
+    vmFail(ERROR_INVALIDATION_OPERAND);
+    return;
+  }
+  fetchDescriptor(p);
   const vpid = descriptor[0] & 0xffff;
   const top = descriptor[3] >> 15;
   const reservedClear = descriptor[0] >>> 16 === 0 && descriptor[1] === 0;
-  if (type > 3 || !reservedClear || (type !== 2 && vpid === 0) || (type === 0 && top !== 0 && top !== -1)) {
+  if (!reservedClear || (type !== 2 && vpid === 0) || (type === 0 && top !== 0 && top !== -1)) {
     vmFail(ERROR_INVALIDATION_OPERAND);
     return;
   }

@@ -231,7 +231,7 @@ describe('checks of the guest-state area (exit 33)', () => {
     ['IDTR limit above FFFFh', [0x4812, 0x10000]],
     ['GDTR base not canonical', [0x6816, 0, NON_CANONICAL]],
     ['IDTR base not canonical', [0x6818, 0, NON_CANONICAL]],
-    ['RIP not canonical', [0x681e, 0, NON_CANONICAL]],
+    ['RIP bits 63:48 not all equal', [0x681e, 0, 0x10000]],
     ['RIP above 4 GiB in compatibility mode', [0x4816, 0xc09b], [0x681e, 0, 1]],
     ['RFLAGS bit 1 clear', [0x6820, 0]],
     ['RFLAGS bit 3', [0x6820, 0x0a]],

@@ -10,7 +10,7 @@ import { logPageModification, requireLogSpace } from '../../vmx/page-modificatio
 import { raiseVirtualizationException } from '../../vmx/virtualization-exception';
 import { mem32, ramPages } from './memory';
 import { PHYSICAL_WIDTH, pageCode } from './physical';
-import { CACHED_DIRTY, GPA_CACHE, gpaCacheIndex, gpaCacheSlot, slotModeChanged } from './ept-cache';
+import { CACHED_DIRTY, GPA_CACHE, clearGpaCache, gpaCacheIndex, gpaCacheSlot, slotModeChanged } from './ept-cache';
 import { ACTIVE, APIC_ACCESS_PAGE, dropFaultingPage, inveptSingle } from './tlb';
 import { PAGE_HAS_CODE, invalidateCode } from '../engine/blocks';
 
@@ -78,6 +78,11 @@ export function fetchRight(linearRights: number): number {
 /** Turns EPT off: guest-physical addresses are host-physical. */
 export function disableEpt(): void {
   EPT[EPT_ENABLED] = 0;
+}
+
+/** With accessed and dirty flags, forgets which of them are set: the next access to each page of the EPT in force looks at its entries. */
+export function forgetFlagsSet(): void {
+  if (EPT[ACCESS_DIRTY] !== 0) clearGpaCache(ep4taOf(EPT[EPTP_LO], EPT[EPTP_HI]));
 }
 
 export function eptEnabled(): boolean {

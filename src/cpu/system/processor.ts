@@ -89,11 +89,15 @@ function rdtscp(p: number): void {
   set32(RCX, R[TSC_AUX]);
 }
 
-/** There are no performance counters, so no counter number is valid. */
+/** The performance counters stand still at 0, as their MSRs do. */
+const PERFORMANCE_COUNTERS = 8;
+
 function rdpmc(p: number): void {
   if ((R[CR4] & CR4_PCE) === 0 && R[CPL] !== 0 && (R[CR0] & CR0_PE) !== 0) raiseGp(0);
   if (isGuest() && interceptSimple(EXIT_REASON_RDPMC, p)) return;
-  raiseGp(0);
+  if (R[RCX] >>> 0 >= PERFORMANCE_COUNTERS) raiseGp(0);
+  set32(RAX, 0);
+  set32(RDX, 0);
 }
 
 function hlt(p: number): void {

@@ -170,6 +170,7 @@ void main(void) {
     test_paging();
     test_apic();
     test_x2apic();
+    test_sequences();
   }
   puts("END "); put_number(total_failures); puts(" failures\n");
   outb(0xf4, total_failures ? 1 : 0);

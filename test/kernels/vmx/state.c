@@ -209,7 +209,13 @@ static void non_register(void) {
   group("guest state: RIP, RFLAGS, activity, interruptibility");
   fresh();
   EQ(go(guest_done), 18, "entry");
-  for (int n = 0; n < 6; n++) bad_guest("RIP", G_RIP, bad_addresses[n]);
+  /* Bits 63:48 must be equal, bit 47 may differ (27.3.1.4): what follows is a fault of the fetch. */
+  static const u64 bad_rips[] = { 1ull << 48, 1ull << 63, 0x7fffull << 48, 0xfffeull << 48, 0xfffe800000000000ull };
+  for (u32 n = 0; n < sizeof bad_rips / 8; n++) bad_guest("RIP", G_RIP, bad_rips[n]);
+  wr(EXC, 1 << 13);
+  static const u64 not_canonical[] = { 1ull << 47, 0xffffull << 48, 0xffff7fffffffffffull };
+  for (u32 n = 0; n < sizeof not_canonical / 8; n++) { EQ(go((void *)not_canonical[n]), 0, "RIP not canonical: entry succeeds"); EQ((u32)rd(X_INFO), 0x80000b0d, "#GP of the fetch"); EQ(rd(G_RIP), not_canonical[n], "RIP saved"); }
+  wr(EXC, 0); wr(G_RFLAGS, 2); wr(G_RIP, (u64)guest_done);
   for (int n = 0; n < 64; n++) if (n >= 22 || n == 3 || n == 5 || n == 15) bad_guest("RFLAGS reserved", G_RFLAGS, 2 | 1ull << n);
   bad_guest("RFLAGS bit 1", G_RFLAGS, 0); bad_guest("RFLAGS.VM in IA-32e mode", G_RFLAGS, 0x20002);
   for (u32 n = 4; n < 32; n++) bad_guest("activity", G_ACT, 1u << n);

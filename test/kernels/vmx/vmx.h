@@ -201,4 +201,5 @@ void test_time(void);
 void test_paging(void);
 void test_apic(void);
 void test_x2apic(void);
+void test_sequences(void);
 void test_smp(void);
