@@ -76,7 +76,8 @@ export async function matrixCommand(args: MatrixArguments, program: string): Pro
     }
     const why = obstacle(pair.recipe);
     if (why !== '') {
-      failed++;
+      // A run of everything boots what the images allow.
+      if (args.cells !== null) failed++;
       process.stdout.write(`${name}: ${why}\n`);
       continue;
     }
