@@ -16,13 +16,16 @@ export interface BootResult {
   figures: CellFigures | null;
 }
 
+/** What chooses the guest, on L1's kernel command line. */
+const GUEST_WORDS = /\bl2=[\w-]+(?: l2\w+=[^\s"]+)*/;
+
 /** What differs from the demo's configuration. */
 export function changesOf(recipe: Recipe, hap: boolean): string {
   const { text } = readConfigFile(recipe.demo);
   let changed = text;
   if (recipe.words !== null) {
-    if (!/\bl2=[\w-]+/.test(text)) throw new Error(`the demo ${recipe.demo} has no word l2= to replace`);
-    changed = changed.replace(/\bl2=[\w-]+/, recipe.words);
+    if (!GUEST_WORDS.test(text)) throw new Error(`the demo ${recipe.demo} has no word l2= to replace`);
+    changed = changed.replace(GUEST_WORDS, recipe.words);
   }
   if (!hap) changed = applyChanges(changed, 'hap = 0');
   return changesBetween(text, changed);

@@ -1,5 +1,5 @@
 /**
- * The hypervisors and guests of the matrix, and how a pair is booted: by a demo, in whose configuration the word that chooses the guest is
+ * The hypervisors and guests of the matrix, and how a pair is booted: by a demo, in whose configuration the words that choose the guest are
  * replaced. What is not here has a reason instead.
  */
 import type { MediaRow, NamedSystem } from '../../matrix/results';
@@ -41,7 +41,7 @@ export const MEDIA: readonly MediaRow[] = [
 /** How a pair is booted. */
 export interface Recipe {
   demo: string;
-  /** In place of the demo's `l2=` word; null: the demo as it is. */
+  /** In place of the demo's words `l2=` and `l2...=` behind it; null: the demo as it is. */
   words: string | null;
   /** What --until waits for: text that only a finished boot shows. */
   until: string;
@@ -68,13 +68,13 @@ const RECIPES: Record<string, Record<string, Recipe>> = {
     'linux-amd64': { demo: 'kvm-qemu-amd64', words: null, until: L2_PROMPT, limit: KVM_LIMIT, holds: { image: 'l1-qemu.cpio', guest: 'amd64' } },
     'linux-686': { demo: 'kvm-qemu-i386', words: null, until: L2_PROMPT, limit: KVM_LIMIT, holds: { image: 'l1-qemu.cpio', guest: 'i386' } },
     'memtest-x64': onScreen(null, 'memtest', '<Enter> to start testing'),
-    'memtest-ia32': onScreen('l2=memtest32', 'memtest32', '<Enter> to start testing'),
-    grub: onScreen('l2=grub', 'grub', 'before booting or .c. for a command-line'),
+    'memtest-ia32': onScreen('l2=memtest32 l2vga=std l2mem=16', 'memtest32', '<Enter> to start testing'),
+    grub: onScreen('l2=grub l2vga=std l2mem=16', 'grub', 'before booting or .c. for a command-line'),
     // Without a disk or a network card, these say so at the end.
-    seabios: onScreen('l2=seabios', 'memtest', 'No bootable device'),
-    ipxe: onScreen('l2=ipxe', 'ipxe', 'No more network devices'),
-    // All that the kernel does without its first program, which Debian has no package of.
-    gnumach: { ...onScreen('l2=gnumach l2append=console=com0', 'gnumach', ''), until: 'l2:No bootstrap code loaded with the kernel' },
+    seabios: onScreen('l2=seabios l2vga=std l2mem=16', 'memtest', 'No bootable device'),
+    ipxe: onScreen('l2=ipxe l2vga=std l2mem=16', 'ipxe', 'No more network devices'),
+    // All that the kernel does without its first program, which Debian has no package of. It is linked to 16 MiB.
+    gnumach: { ...onScreen('l2=gnumach l2append=console=com0 l2vga=std l2mem=64', 'gnumach', ''), until: 'l2:No bootstrap code loaded with the kernel' },
   },
   'xen-pvh': {
     'linux-amd64': { demo: 'xen-pvh-amd64', words: null, until: L2_PROMPT, limit: XEN_LIMIT, holds: { image: 'dom0-pvh.cpio', guest: 'amd64' } },
