@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { applySetting, ConfigError, interpretSettings, KNOWN_KEYS, parseXlConfig, readMachineConfig } from '../../src/machine/config';
+import { MAX_MEMORY_MIB, MAX_VCPUS } from '../../src/machine/config/interpret';
 import { diskProblem, nicProblem } from '../../src/machine/config/device-keys';
 
 const read = (text: string) => readMachineConfig(text, 'vm.cfg');
@@ -187,6 +188,26 @@ describe('docs/config.md', () => {
   it('describes every key', () => {
     const text = readFileSync('docs/config.md', 'utf8');
     expect([...KNOWN_KEYS].filter((key) => !text.includes(`\`${key}\``))).toEqual([]);
+  });
+
+  it('describes none that is not there, and each in one table row only', () => {
+    const rows = readFileSync('docs/config.md', 'utf8').split('\n').filter((line) => line.startsWith('| `'));
+    const keys = rows.flatMap((row) => [...row.split('|')[1].matchAll(/`([^`]+)`/g)].map(([, key]) => key));
+    expect(keys.filter((key) => !KNOWN_KEYS.has(key))).toEqual([]);
+    expect(new Set(keys).size).toBe(keys.length);
+  });
+
+  it('and the ranges it gives are those of the code', () => {
+    for (const [key, low, high] of [
+      ['memory', 2, MAX_MEMORY_MIB], ['vcpus', 1, MAX_VCPUS], ['nestbox_tsc_mhz', 1, 10_000], ['nestbox_seconds', 0, 86_400],
+    ] as const) {
+      expect(readFileSync('docs/config.md', 'utf8').split('\n').find((line) => line.startsWith(`| \`${key}\``))).toContain(`${low} to ${high}`);
+      for (const good of [low, high]) expect(() => read(`${KERNEL}${key} = ${good}`)).not.toThrow();
+      for (const bad of [low - 1, high + 1]) expect(error(`${KERNEL}${key} = "${bad}"`).message).toBe(`vm.cfg:2: ${key}: ${bad} is outside ${low} to ${high}`);
+    }
+    for (const key of ['nestbox_l2_serial', 'nestbox_l3_serial', 'nestbox_l2_monitor']) {
+      expect(error(`${KERNEL}${key} = 4`).message).toBe(`vm.cfg:2: ${key}: 4 is outside 0 to 3`);
+    }
   });
 
   it('and every demo is a valid configuration without warnings', () => {
