@@ -24,7 +24,7 @@ import { commandLine, exitTokens, kernelTokens, memoryTokens, roundSamples, shad
 
 const WORKLOAD_TIMEOUT = 300, BOOT_TIMEOUT = 600;
 const WORKLOAD_MEMORY_MB = 256, V86_MEMORY_MB = 64, BOOT_MEMORY_MB = 1024;
-const OUR_ROUNDS = 8, PEER_ROUNDS = 4;
+const OUR_ROUNDS = 16, PEER_ROUNDS = 4;
 
 /** @typedef {'kern64' | 'kern32' | 'mon64' | 'mon32'} Image */
 
