@@ -16,6 +16,8 @@ export interface BootResult {
   figures: CellFigures | null;
 }
 
+/** Real time between looks at L1's console. */
+const LOOK_MS = 2000;
 /** What chooses the guest, on L1's kernel command line. */
 const GUEST_WORDS = /\bl2=[\w-]+(?: l2\w+=[^\s"]+)*/;
 
@@ -41,7 +43,7 @@ export async function bootPair(program: string, recipe: Recipe, hap: boolean, ti
       program, 'run', file('machine.cfg'), '--until', recipe.until, '--stats', file('stats.json'), '--serial', `0=file:${file('l1.txt')}`,
       '--serial', `l2=file:${file('l2.txt')}`, '--screen-text', `l2=${file('screen.txt')}`,
       '--max-instructions', String(hap ? recipe.limit.ept : recipe.limit.shadow), '--timeout', String(timeoutSeconds),
-    ]);
+    ], () => givenUp(read('l1.txt')));
     const stats: unknown = read('stats.json') === '' ? null : JSON.parse(read('stats.json'));
     const figures = figuresOf(stats);
     if (code === EXIT_MATCHED) return { boots: true, why: '', figures };
@@ -51,15 +53,31 @@ export async function bootPair(program: string, recipe: Recipe, hap: boolean, ti
   }
 }
 
-function runChild(args: readonly string[]): Promise<{ code: number | null; errors: string }> {
+/** What L1's scripts and QEMU say when there will be no guest; empty if they did not. Nothing else would end the run soon: an idle L1 retires few instructions. */
+export function givenUp(l1: string): string {
+  return /^(?:L\d \([\w-]+\)(?: has ended|: the VMM ended).*|L\d: this image has no .*|.*KVM internal error.*)$/m.exec(l1)?.[0].replaceAll(/[^\x20-\x7e]/g, '').replace(/^l1# (?:\[6n)?/, '') ?? '';
+}
+
+/** `ask`: why the run is to be ended; asked now and then. */
+function runChild(args: readonly string[], ask: () => string): Promise<{ code: number | null; errors: string }> {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
     let errors = '';
+    const timer = setInterval(() => {
+      const why = ask();
+      if (why === '') return;
+      errors += `nestbox: L1 gave up: ${why}\n`;
+      clearInterval(timer);
+      child.kill();
+    }, LOOK_MS);
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       errors += text;
     });
     child.on('error', reject);
-    child.on('close', (code) => resolve({ code, errors }));
+    child.on('close', (code) => {
+      clearInterval(timer);
+      resolve({ code, errors });
+    });
   });
 }
 

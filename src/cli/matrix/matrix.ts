@@ -22,7 +22,7 @@ function knownCell(hypervisor: string, guest: string, hap: boolean, earlier: rea
   const pair = pairOf(hypervisor, guest, hap);
   const cell = { hypervisor, guest, hap, date: null, figures: null };
   if (!('recipe' in pair)) return { ...cell, state: pair.state, why: pair.why, demo: null, changes: '' };
-  const found = earlier.find((each) => each.hypervisor === hypervisor && each.guest === guest && each.hap === hap && each.figures !== null);
+  const found = earlier.find((each) => each.hypervisor === hypervisor && each.guest === guest && each.hap === hap && each.date !== null);
   const { recipe } = pair;
   return { ...cell, state: 'not run', why: '', ...found, demo: recipe.demo, changes: changesOf(recipe, hap) };
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { parseArguments } from '../../../src/cli/arguments';
 import { columnName, parseMatrix } from '../../../src/cli/matrix/arguments';
-import { changesOf, failure } from '../../../src/cli/matrix/boot';
+import { changesOf, failure, givenUp } from '../../../src/cli/matrix/boot';
 import { matrixMarkdown } from '../../../src/cli/matrix/markdown';
 import { knownResults, resultsText } from '../../../src/cli/matrix/matrix';
 import { GUESTS, HYPERVISORS, pairOf } from '../../../src/cli/matrix/systems';
@@ -96,6 +96,16 @@ describe('cells', () => {
     expect(failure(limit, figures(0), '', '')).toBe('stopped after 100 instructions; nothing on L1’s console');
     expect(failure('nestbox: images/xen: there is no such file\n', null, '', '')).toBe('images/xen: there is no such file');
     expect(failure('', null, '', '')).toMatch(/without a word/);
+  });
+});
+
+describe('a run', () => {
+  it('ends when L1 says that there will be no guest', () => {
+    expect(givenUp('L2 (grub) starts now; its console is\n\nl1# ')).toBe('');
+    expect(givenUp('L2 (pvh-i386) starts now\nl1# \nL2 (pvh-i386) has ended.\r\n')).toBe('L2 (pvh-i386) has ended.');
+    expect(givenUp('L3 (amd64): the VMM ended with code 3.')).toBe('L3 (amd64): the VMM ended with code 3.');
+    expect(givenUp('L2: this image has no grub guest.\n')).toBe('L2: this image has no grub guest.');
+    expect(givenUp('l1# \x1b[6nKVM internal error. Suberror: 1\n')).toBe('KVM internal error. Suberror: 1');
   });
 });
 
