@@ -71,7 +71,7 @@ nestbox_perf_global_ctrl = 1
       { key: 'hap', least: 1, why: 'Hyper-V requires second-level address translation' }, ACPI, APIC, NX,
     ],
   },
-  // VirtualBox 4.3 touches user memory from ring 0 without regard to SMAP.
+  // VirtualBox 4.3 runs code of its own in ring 0 beside the host's kernel, from before processors had SMAP.
   virtualbox: {
     settings: `${PC_WITH_VMX}
 memory = 2048
