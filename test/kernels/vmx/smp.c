@@ -251,12 +251,59 @@ static void x2apic(void) {
   group_end();
 }
 
+/* One VMCS goes from processor to processor: VMCLEAR on one, VMPTRLD on the next. Its fields and the guest's state go along, its launch state does not. */
+static u8 PAGE travelling[4096];
+static volatile u64 visits;
+GUEST(s_visit, "1: incq (%rdi); mov %rbx, %rax; vmcall; jmp 1b");
+static void visit(struct processor *p) {
+  p->ready = 1;
+  u32 wrong = 0;
+  wrong |= vmclear((u64)travelling) != 0;
+  wrong |= (vmptrld((u64)travelling) != 0) << 1;
+  wrong |= (vmptrst() != (u64)travelling) << 2;
+  wrong |= (rd(G_RIP) != (u64)s_visit) << 3;
+  wrong |= (rd(CR0_SHADOW) != 0x1000 + visits) << 4;
+  p->registers[RDI] = (u64)&visits; p->registers[RBX] = p->id;
+  wrong |= ((vm_enter(p->registers, 1) & 0x8d5) != ZF || rd(INSTRUCTION_ERROR) != 5) << 5; /* VMRESUME of a clear VMCS */
+  wrong |= (vm_enter(p->registers, 0) != 0 || rd(REASON) != 18) << 6;
+  wrong |= ((vm_enter(p->registers, 0) & 0x8d5) != ZF || rd(INSTRUCTION_ERROR) != 4) << 7; /* VMLAUNCH of a launched one */
+  wr(G_RIP, (u64)s_visit);
+  wrong |= (vm_enter(p->registers, 1) != 0 || rd(REASON) != 18) << 8;
+  wr(G_RIP, (u64)s_visit); wr(CR0_SHADOW, 0x1000 + visits);
+  wrong |= (vmclear((u64)travelling) != 0) << 9;
+  wrong |= (vmptrst() != ~0ull) << 10;
+  p->failures = wrong;
+}
+static volatile u32 whose_turn;
+static void visit_in_turn(struct processor *p) {
+  for (u32 round = 0; round < 3; round++) {
+    u32 turn = round * (others + 1) + p->id;
+    if (!wait_for(&whose_turn, turn)) { p->failures = 0x8000; return; }
+    visit(p);
+    if (p->failures) return;
+    whose_turn = turn + 1;
+  }
+}
+static void travel(void) {
+  group("processors: a VMCS that moves");
+  prepare_vmcs(travelling, (u64)stacks[0] + 4096, vm_enter_exit);
+  wr(G_RIP, (u64)s_visit); wr(CR0_SHADOW, 0x1000); visits = 0; whose_turn = 0;
+  EQ(vmclear((u64)travelling), 0, "VMCLEAR");
+  begin(visit_in_turn);
+  visit_in_turn(&processor[0]);
+  end();
+  for (u32 n = 0; n <= others; n++) EQ(processor[n].failures, 0, "what was wrong");
+  EQ(visits, 6 * (others + 1), "visits");
+  group_end();
+}
+
 void test_smp(void) {
   others = processors - 1;
   processor[0].id = 0;
   enter_vmx(&processor[0]);
   start();
   parallel();
+  travel();
   posted();
   interrupts();
   signals();
