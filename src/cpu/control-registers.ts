@@ -103,7 +103,7 @@ export function machineStatusWord(value: number): number {
 // --- Debug registers ---
 
 const DR6_FIXED_ONES = 0xffff0ff0 | 0, DR6_WRITABLE = 0xe00f;
-const DR7_FIXED_ONES = 0x400, DR7_WRITABLE = 0xffff23ff | 0;
+export const DR7_FIXED_ONES = 0x400, DR7_WRITABLE = 0xffff23ff | 0;
 const DR7_ENABLES = 0xff;
 
 /** Writes debug register 0-3, 6 or 7. High words of DR6 and DR7 must be 0. */

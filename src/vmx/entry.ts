@@ -6,6 +6,7 @@ import {
   LMA, MEMHI, NMI_BLOCKED, PAT, PDPTE, PENDING_DB, PERF_GLOBAL_CTRL, RIP, RSP, SEG_AR, SEG_BASE, SEG_LIMIT, SEG_SEL, SYSENTER_CS, SYSENTER_EIP, SYSENTER_ESP,
   VMX_MODE, VMX_NON_ROOT, CODE64, EFLAGS, F_RF, F_VM, RF64,
 } from '../cpu/state';
+import { DR7_FIXED_ONES, DR7_WRITABLE } from '../cpu/control-registers';
 import { setFlags } from '../cpu/flags';
 import { deliverEvent } from '../cpu/interrupts';
 import { updateMode } from '../cpu/modes';
@@ -36,8 +37,6 @@ import { activateGuestTranslation } from './translation';
 import { startVirtualInterrupts } from './virtual-interrupts';
 import { armBoundaryEvents, setInterruptShadow, shadowFromInterruptibility, startPreemptionTimer } from './windows';
 
-/** Bits of DR7 that are always 0 (11, 12, 14, 15) and always 1. */
-const DR7_ZERO = 0xd800, DR7_ONE = 0x400;
 const ERROR_INVALID_CONTROLS = 7, ERROR_INVALID_HOST = 8;
 
 /** Pending debug exceptions: an enabled breakpoint was met, or a single step ended. Bits 3:0 alone are no event. */
@@ -84,7 +83,7 @@ function loadGuestRegisters(): void {
   R[CR3 + 1] = V[F.GUEST_CR3 + 1];
   R[CR4] = V[F.GUEST_CR4];
   if (controls & ENTRY_LOAD_DEBUG) {
-    R[DR7] = (V[F.GUEST_DR7] & ~DR7_ZERO) | DR7_ONE;
+    R[DR7] = (V[F.GUEST_DR7] & DR7_WRITABLE) | DR7_FIXED_ONES;
     R[DEBUGCTL] = V[F.GUEST_DEBUGCTL];
     R[DEBUGCTL + 1] = V[F.GUEST_DEBUGCTL + 1];
   }
