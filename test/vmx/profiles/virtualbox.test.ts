@@ -7,6 +7,7 @@ import {
 import { physRead32, physWrite32, physWrite64 } from '../../../src/cpu/mmu/physical';
 import { msrValue, readMsr } from '../../../src/cpu/msr';
 import { platform } from '../../../src/cpu/platform';
+import { PREEMPTION_TIMER_SHIFT } from '../../../src/vmx/capabilities';
 import { resetVmx } from '../../../src/vmx/vcpu';
 import { loadAssembly } from '../../support/assembled';
 import { enterMode, run } from '../../support/bare-cpu';
@@ -48,7 +49,7 @@ describe('controls from the old capability MSRs only', () => {
     expect(reason()).toBe(10);
   });
 
-  it('reads the timer rate from MISC', () => expect(msr(0x485).lo & 31).toBe(5));
+  it('reads the timer rate from MISC, where it is the one the timer has', () => expect(msr(0x485).lo & 31).toBe(PREEMPTION_TIMER_SHIFT));
 });
 
 describe('a VMCS that was allocated as zeroes', () => {
