@@ -26,7 +26,9 @@ import type { TrainingStart } from './region-training';
 
 /** Instructions per region at most: V8 gives up on functions over 60 KB of bytecode, and small ones are optimised sooner. */
 const MAX_INSTRUCTIONS = 200;
-const MAX_BLOCKS = 48;
+const MAX_BLOCKS = 96;
+/** Up to here a region also takes blocks that were not seen to be hot. */
+const FILL_INSTRUCTIONS = 110;
 /** Pages per region, and how far they may lie from the first one, in pages. */
 const MAX_PAGES = 4, MAX_DISTANCE = 0x20000;
 /** Entry points at most, and instructions in all regions; beyond, everything is dropped and starts afresh. */
@@ -138,7 +140,8 @@ export class Draft {
   instructions = 0;
   readonly head: number;
   private readonly mode: number;
-  private readonly worth: (P: number) => boolean;
+  private worth: (P: number) => boolean;
+  private room = MAX_INSTRUCTIONS;
 
   constructor(head: number, worth: (P: number) => boolean) {
     this.head = head;
@@ -162,8 +165,18 @@ export class Draft {
     return block === undefined ? [] : directOffsets(P).map((offset) => this.target(block, offset)).filter((next) => next > 0);
   }
 
-  /** Adds executed blocks that can be reached from the head, nearest first, until the region is large enough. */
+  /**
+   * Adds executed blocks that can be reached from the head, nearest first: those that are worth it until the region is full, then others that lie next to
+   * them until it is half full. (What was left out by chance would make the region be left often, and compiled again.)
+   */
   private gather(): void {
+    this.reachAll();
+    this.worth = () => true;
+    this.room = FILL_INSTRUCTIONS;
+    this.reachAll();
+  }
+
+  private reachAll(): void {
     for (const block of this.blocks.values()) {
       for (const offset of directOffsets(block.P)) this.reach(block, offset);
       const back = returnOffset(block.P);
@@ -179,7 +192,7 @@ export class Draft {
     if (page < 0) return 0;
     const P = findBlockAt(this.pages[page].host + (offset & 4095), this.mode);
     if (this.blocks.has(P)) return P;
-    if (!usable(P, this.mode) || !this.worth(P) || this.blocks.size >= MAX_BLOCKS || this.instructions + countOf(P) > MAX_INSTRUCTIONS) return 0;
+    if (!usable(P, this.mode) || !this.worth(P) || this.blocks.size >= MAX_BLOCKS || this.instructions + countOf(P) > this.room) return 0;
     this.add(P, page);
     return P;
   }
@@ -274,6 +287,11 @@ function comeTo(P: number): void {
 export function draftRegion(head: number, worth: (P: number) => boolean = () => true): Draft | null {
   if (!usable(head, C[head - 2] & ~BLOCK_CROSSING) || (C[head - 2] & (BLOCK_DEAD | BLOCK_UNLINKED)) !== 0) return null;
   return new Draft(head, worth);
+}
+
+/** True for a block that an installed region contains. */
+export function isCompiled(block: number): boolean {
+  return (regionsOfBlock.get(block)?.size ?? 0) > 0;
 }
 
 /** True for code in a page that has lost many regions to writes lately. */

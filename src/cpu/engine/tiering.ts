@@ -5,7 +5,7 @@
 import { C } from '../record';
 import { R } from '../state';
 import { KIND_REGION } from './kinds';
-import { CUT_AT, draftRegion, forgetLosses, installRegion, isVolatile, prepareRegion } from './regions';
+import { CUT_AT, draftRegion, forgetLosses, installRegion, isCompiled, isVolatile, prepareRegion } from './regions';
 import type { Region } from './regions';
 
 /** Instructions between two samples, on average. */
@@ -15,6 +15,8 @@ const SAMPLE_CYCLES = 12_000;
  * million interpreted ones for it), and how many its first block needs for a region to be considered.
  */
 const WINDOW_SAMPLES = 65_536, HOT_SAMPLES = 1000, WARM_SAMPLES = 25;
+/** What the blocks of a region need that are in no other region yet. */
+const FRESH_SAMPLES = 250;
 const COUNT_MASK = 1023, COUNT_BITS = 10;
 /** Samples that V8 is given per instruction of a region at first, and how often as many again while the region is found to be slow still. */
 const SAMPLES_PER_INSTRUCTION = 4, MOST_DELAYS = 12;
@@ -75,12 +77,18 @@ export function sample(P: number): boolean {
   if (samples % WINDOW_SAMPLES === 0) forgetLosses();
   if (!isTurn(count) || (C[P] & 1023) === KIND_REGION || isVolatile(P) || waiting.some((region) => region.blocks.includes(P))) return false;
   const draft = draftRegion(P, (block) => samplesOf(block, window) > 0);
-  if (draft === null || draft.inOrder().reduce((sum, block) => sum + samplesOf(block, window), 0) < HOT_SAMPLES) return false;
+  if (draft === null || !pays(draft.inOrder(), window)) return false;
   const region = prepareRegion(draft);
   if (region === null) return true;
   if (waiting.length === 0) installAt = samples + delayOf(region);
   waiting.push(region);
   return true;
+}
+
+/** Whether a region of these blocks is worth its compilation; where others are already compiled, the rest must be worth it alone. */
+function pays(blocks: readonly number[], window: number): boolean {
+  const heat = (some: readonly number[]): number => some.reduce((sum, block) => sum + samplesOf(block, window), 0);
+  return heat(blocks) >= HOT_SAMPLES && heat(blocks.filter((block) => !isCompiled(block))) >= FRESH_SAMPLES;
 }
 
 /** Samples of a block in this window. */
