@@ -588,7 +588,7 @@ describe('windows, monitor trap flag, preemption timer', () => {
     expect(V[F.GUEST_RIP]).toBe(GUEST_RIP);
   });
 
-  it('preemption timer counts TSC / 32 and is saved on exit', () => {
+  it('preemption timer counts TSC / 4 and is saved on exit', () => {
     ready();
     resetClock();
     skipIdle(1000);
@@ -596,10 +596,10 @@ describe('windows, monitor trap flag, preemption timer', () => {
     plain('vmlaunch');
     expect(inGuest()).toBe(true);
     const start = clockNow();
-    const deadline = (Math.floor(start / 32) + 10) * 32;
+    const deadline = (Math.floor(start / 4) + 10) * 4;
     expect(I.vmxTimerDeadline()).toBe(deadline);
     expect(I.vmxBoundary()).toBe(false);
-    skipIdle(deadline - 64);
+    skipIdle(deadline - 8);
     I.interceptSimple(10, registerRecord());
     expect(fieldValue(0x482e)).toBe(2n);
     plain('vmresume');

@@ -262,7 +262,7 @@ spin:   inc ecx
         cmp ecx, 1000
         jne spin
         vmcall
-${GUEST_GDT}`, [[0x4000, 0x56], [0x482e, 20]]);
+${GUEST_GDT}`, [[0x4000, 0x56], [0x482e, 160]]);
     expect(exits.map((e) => e.reason)).toEqual([52, 18]);
     expect(R[RCX]).toBe(1000);
   });
