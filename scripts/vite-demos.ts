@@ -19,7 +19,7 @@ function readDemos(folder: string): Record<string, string> {
 
 function copyStaticFiles(publicDir: string, outDir: string): void {
   for (const entry of readdirSync(publicDir)) {
-    if (entry !== 'images') cpSync(join(publicDir, entry), join(outDir, entry), { recursive: true });
+    if (entry !== 'images' && entry !== 'demos') cpSync(join(publicDir, entry), join(outDir, entry), { recursive: true });
   }
   const images = join(publicDir, 'images'), link = join(outDir, 'images');
   mkdirSync(images, { recursive: true });

@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { minifySync } from 'vite';
 import type { Plugin } from 'vite';
 
 const SOURCE = 'src/service-worker/sw.js';
@@ -42,7 +43,7 @@ export function offline(): Plugin {
         }
         const text = readFileSync(join(root, SOURCE), 'utf8')
           .replace('__VERSION__', hash.digest('hex').slice(0, 16)).replace('/* __FILES__ */ []', JSON.stringify(names));
-        this.emitFile({ type: 'asset', fileName: 'sw.js', source: text });
+        this.emitFile({ type: 'asset', fileName: 'sw.js', source: minifySync(SOURCE, text).code });
       },
     },
   };

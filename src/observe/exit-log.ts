@@ -27,6 +27,13 @@ export let ioObserver: IoObserver | null = null;
 export let exitObserver: ExitObserver | null = null;
 export let entryObserver: EntryObserver | null = null;
 export let msrObserver: MsrObserver | null = null;
+/** Sees each VMLAUNCH and VMRESUME that fails without an exit: the VM-instruction error, 0 without a current VMCS. */
+export let refusalObserver: ((error: number) => void) | null = null;
+
+export function setRefusalObserver(observer: ((error: number) => void) | null): void {
+  refusalObserver = observer;
+}
+
 /** Called when another vCPU runs, with its state in R. */
 export let switchObserver: EntryObserver | null = null;
 

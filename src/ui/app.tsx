@@ -82,7 +82,7 @@ export function App({ client, assembler }: { client: MachineClient; assembler: A
   const choose = (demo: Demo, changes = ''): void => {
     setDialog(null);
     setChosen(null);
-    linked.start(changedDescription(demo, changes));
+    void linked.start(changedDescription(demo, changes));
   };
   const close = (): void => setDialog(null);
   const panels = [...(side === null ? [] : [side]), ...(panel === null ? [] : [panel])];
@@ -99,7 +99,7 @@ export function App({ client, assembler }: { client: MachineClient; assembler: A
                   run={(lesson, sources) => {
                     const builtin = DEMOS.find((demo) => demo.name === 'builtin') ?? DEMOS[0];
                     const base = description?.base?.name === builtin.name ? description : plainDescription(builtin);
-                    linked.start({ ...base, lesson, sources });
+                    void linked.start({ ...base, lesson, sources });
                     setChosen(null);
                   }}
                 />
@@ -113,7 +113,7 @@ export function App({ client, assembler }: { client: MachineClient; assembler: A
                   }}
                   run={(config) => {
                     const base = description ?? plainDescription(DEMOS[0]);
-                    linked.start({ ...base, demo: makeDemo(base.base?.name ?? 'machine', config), files: [] });
+                    void linked.start({ ...base, demo: makeDemo(base.base?.name ?? 'machine', config), files: [] });
                     setChosen(null);
                   }}
                 />
@@ -148,6 +148,7 @@ export function App({ client, assembler }: { client: MachineClient; assembler: A
       {machine.problem !== null && (
         <ProblemNotice problem={machine.problem} machine={machine}>
           {linked.asks.length > 0 && <button type="button" onClick={() => linked.agree()}>Download from {linked.asks.join(', ')} and start</button>}
+          {(machine.status === 'running' || machine.status === 'paused') && <button type="button" onClick={() => client.dismissProblem()}>Dismiss</button>}
         </ProblemNotice>
       )}
       <nav className="narrow-panes" aria-label="Panes">

@@ -103,11 +103,14 @@ export class MachineClient {
   /** Switches the machine off, and on again as this one; `paused`: ready for its first instruction. */
   start(description: Description, paused = false): void {
     const { demo, lesson, sources, files } = description;
+    const before = this.snapshot.description;
+    // Breakpoints are addresses and habits of one program: they outlast a reset and a changed configuration, not a change of demo or lesson.
+    const breakpoints = before !== null && before.demo.name === demo.name && before.lesson === lesson ? this.snapshot.breakpoints : [];
     this.off();
     this.startPaused = paused;
     for (const { name, bytes } of files) this.images.set(name, new Blob([bytes]));
     this.startedAt = performance.now();
-    this.update({ ...OFF, demo, description, status: 'starting', breakpoints: this.snapshot.breakpoints });
+    this.update({ ...OFF, demo, description, status: 'starting', breakpoints });
     let worker: Worker;
     try {
       worker = this.createWorker();
@@ -151,6 +154,11 @@ export class MachineClient {
     if (status !== 'paused' && status !== 'running') return;
     this.send({ type: 'step', goal });
     this.update({ stepping: goal });
+  }
+
+  /** The visitor has read what went wrong in a guest. */
+  dismissProblem(): void {
+    this.update({ problem: null });
   }
 
   setBreakpoints(breakpoints: readonly Breakpoint[]): void {
@@ -249,6 +257,9 @@ export class MachineClient {
         break;
       case 'log':
         this.update({ log: [...this.snapshot.log.slice(1 - MOST_LOG_LINES), report.text] });
+        break;
+      case 'trouble':
+        this.update({ problem: report.problem });
         break;
       case 'stopped':
         this.update({ status: 'stopped', problem: report.problem, crashed: report.crashed });

@@ -65,7 +65,7 @@ export interface LinkedMachine {
   asks: readonly string[];
   agree(): void;
   /** Starts a machine, through the address. */
-  start(description: Description): void;
+  start(description: Description): Promise<void>;
 }
 
 /** Starts what the link asks for, once what the server has is known, and again whenever the link changes. */
@@ -122,8 +122,8 @@ export function useLinkedMachine(client: MachineClient, status: ImagesStatus | n
       const described = describeLink(result.link, DEMOS, defaultDemo(DEMOS, status.images));
       if (described.ok) client.start(described.description, result.link.paused);
     },
-    start(description) {
-      const next = writeLink(linkOf(description));
+    async start(description) {
+      const next = await writeLink(linkOf(description));
       own.current = next;
       if (location.hash === next) client.start(description);
       else location.hash = next;

@@ -4,6 +4,7 @@
  *
  * Left out: the dual-monitor treatment of SMM.
  */
+import { refusalObserver } from '../observe/exit-log';
 import {
   R, CODE64, CPL, CR0, CR0_PE, CR4, CR4_VMXE, EFLAGS, F_CF, F_VM, F_ZF, FEATURE_CONTROL, LA, LMA, MEMHI, RAX, RCX, SIG_INIT, SIGNALS, VMX_MODE,
   VMX_NON_ROOT, VMX_OFF, VMX_ROOT,
@@ -302,6 +303,13 @@ function writeField(word: number, encoding: number, value: number, hi: number): 
 
 // --- Entry ---
 
+/** VMLAUNCH or VMRESUME fails; error 0: there is no current VMCS. */
+function refuse(error: number): void {
+  if (refusalObserver !== null) refusalObserver(error);
+  if (error === 0) vmFailInvalid();
+  else vmFail(error);
+}
+
 function enter(p: number, reason: number): void {
   requireVmxOperation();
   if (R[VMX_MODE] === VMX_NON_ROOT) {
@@ -310,20 +318,20 @@ function enter(p: number, reason: number): void {
   }
   requirePrivilege();
   if (R[CURRENT_VALID] === 0 || V[F.REGION_REVISION] & SHADOW_INDICATOR) {
-    vmFailInvalid();
+    refuse(0);
     return;
   }
   if (interruptShadow() === SHADOW_MOV_SS) {
-    vmFail(ERROR_ENTRY_MOV_SS);
+    refuse(ERROR_ENTRY_MOV_SS);
     return;
   }
   const launched = V[F.REGION_LAUNCHED] !== 0;
   if (reason === EXIT_REASON_VMLAUNCH ? launched : !launched) {
-    vmFail(launched ? ERROR_VMLAUNCH_NOT_CLEAR : ERROR_VMRESUME_NOT_LAUNCHED);
+    refuse(launched ? ERROR_VMLAUNCH_NOT_CLEAR : ERROR_VMRESUME_NOT_LAUNCHED);
     return;
   }
   const error = enterGuest();
-  if (error !== 0) vmFail(error);
+  if (error !== 0) refuse(error);
 }
 
 /** Unlike the other VMX instructions, VMCALL exits from a guest in any mode. */

@@ -10,14 +10,15 @@ import type { GuestMachines } from '../observe/guest-machines';
 import { GuestList } from './guest-list';
 import { InputQueue } from './input-queue';
 import type { ImageSource, Outcome, SessionOutputs, SessionStats } from '../machine/session';
+import type { GuestTrouble } from '../observe/guest-trouble';
 import type { InspectorAnswer, InspectorQuery } from '../observe/inspector';
 import type { Breakpoint, StepGoal, Stop } from '../observe/stops';
 import { Meter } from './meter';
 import type { Counters } from './meter';
 import { Pacer } from './pacer';
-import { startProblem, stopProblem, workerProblem } from './problems';
+import { guestProblem, startProblem, stopProblem, workerProblem } from './problems';
 import { consoleOwner, guestConsole, portConsole } from './protocol';
-import type { ConsoleName, Report, Request, ScreenId } from './protocol';
+import type { ConsoleName, Problem, Report, Request, ScreenId } from './protocol';
 import { ScreenSender } from './screens';
 import { SerialBatch } from './serial-batch';
 import { StageTracker } from './stages';
@@ -71,6 +72,8 @@ export interface HostServices {
   report(report: Report, transfer?: Transferable[]): void;
   /** True once the guest has executed VMXON. */
   vmxOn(): boolean;
+  /** What has gone wrong in a guest since the last call. */
+  takeTrouble(): GuestTrouble | null;
   /** The processor's state for people. */
   processorState(): string;
   /** Real time from the start of `boot()` that the engine is given before a long boot. */
@@ -119,6 +122,8 @@ export class MachineHost {
   private stepping = false;
   private breakpoints: readonly Breakpoint[] = [];
   private lastLog = '';
+  /** What went wrong in a guest last. */
+  private trouble: Problem | null = null;
 
   constructor(services: HostServices) {
     this.services = services;
@@ -353,6 +358,11 @@ export class MachineHost {
     this.watchStages(session);
     const machines = this.guestList.look(session.guests, session.guestSeconds);
     if (machines !== null) services.report({ type: 'machines', machines });
+    const trouble = services.takeTrouble();
+    if (trouble !== null) {
+      this.trouble = guestProblem(trouble, services.processorState());
+      services.report({ type: 'trouble', problem: this.trouble });
+    }
     const ended = session.outcome !== 'running' || stop !== null;
     const keysWait = session.waiting && this.keys.waiting > 0;
     if (keysWait) this.inputWaits = true;
@@ -366,7 +376,9 @@ export class MachineHost {
     if (session.outcome !== 'running') {
       this.stopped = true;
       const problem = stopProblem(session.outcome, session.level, session.debugExit, this.lastLog, services.processorState());
-      services.report({ type: 'stopped', crashed: session.outcome === 'crash', problem });
+      // A hypervisor that gives up because of its guest: the guest's trouble explains it.
+      const because = session.outcome === 'halted' ? this.trouble : null;
+      services.report({ type: 'stopped', crashed: session.outcome === 'crash', problem: because === null ? problem : { ...because, why: `${because.why} ${problem.title}.` } });
       return;
     }
     if (stop !== null) {

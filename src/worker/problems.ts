@@ -2,6 +2,7 @@
 import { ConfigError } from '../machine/config/config-error';
 import { LoadError } from '../machine/loaders/load-error';
 import type { Outcome } from '../machine/session';
+import type { GuestTrouble } from '../observe/guest-trouble';
 import type { Problem } from './protocol';
 
 /** A file could not be downloaded. `missing`: the server does not have it; `refused`: it will not give it; `network`: no answer. */
@@ -92,6 +93,22 @@ export function stopProblem(outcome: Exclude<Outcome, 'running'>, level: number,
       return makeProblem('The machine was reset and stays off', 'Its operating system asked for a reset, and the configuration says on_reboot = "destroy".', ['Reset starts it again.']);
     case 'debug-exit':
       return makeProblem('The guest has ended the run', `It wrote ${debugExit ?? 0} to the debug-exit port.`, ['Reset starts the machine again.']);
+  }
+}
+
+/** Trouble of a guest: the machine runs on, and what becomes of the guest is its hypervisor's business. */
+export function guestProblem({ kind, level, rip, cause }: GuestTrouble, state: string): Problem {
+  const at = `RIP 0x${rip}`, below = level - 1;
+  const look = `Open the inspector: its VM exits and VMCS show what L${kind === 'entry-refused' ? level : below} was told, and what it set.`;
+  switch (kind) {
+    case 'triple-fault':
+      return makeProblem(`L${level} crashed: triple fault`, `At ${at} it could not handle an exception, nor the failure to handle it. L${below} was told (${cause}) and decides what becomes of it.`, [
+        look, 'Reset starts the machine again.',
+      ], state);
+    case 'entry-failed':
+      return makeProblem(`L${below} could not enter L${level}`, `The VM entry at guest ${at} failed: ${cause}. The guest state in the VMCS is not one that a processor can have.`, [look, 'Reset starts the machine again.'], state);
+    case 'entry-refused':
+      return makeProblem(`L${level} tries in vain to enter its guest`, `VMLAUNCH or VMRESUME before ${at} failed repeatedly: ${cause}.`, [look, 'Reset starts the machine again.'], state);
   }
 }
 

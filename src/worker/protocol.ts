@@ -166,6 +166,8 @@ export type Report =
   | { type: 'resumed' }
   /** `answer` is null while there is no machine. */
   | { type: 'inspection'; id: number; answer: InspectorAnswer | null }
+  /** Something went wrong in a guest; the machine runs on. */
+  | { type: 'trouble'; problem: Problem }
   /** The machine runs no more. `crashed`: not by its own will. */
   | { type: 'stopped'; crashed: boolean; problem: Problem }
   /** The machine could not be started. */

@@ -7,6 +7,7 @@ import type { BuiltinSources } from '../guests/builtin';
 import { LESSONS } from '../guests/lessons';
 import { readMachineConfig } from '../machine/config';
 import { Session, WARM_UP_MS } from '../machine/session';
+import { takeTrouble, watchTrouble } from '../observe/guest-trouble';
 import { Inspector } from '../observe/inspector';
 import { resumeTowards, setBreakpoints, stopHere, takeStop } from '../observe/stops';
 import { ImageCache, IMAGE_CACHE } from './image-cache';
@@ -58,6 +59,7 @@ function report(news: Report, transfer: Transferable[] = []): void {
 
 setTieringClock(() => performance.now());
 
+watchTrouble();
 const host = new MachineHost({
   inspector: {
     setBreakpoints, resumeTowards, takeStop,
@@ -71,6 +73,7 @@ const host = new MachineHost({
   download: fetchImage,
   report,
   vmxOn: () => R[VMX_MODE] !== VMX_OFF,
+  takeTrouble,
   processorState: cpuStateText,
   warmUpMs: WARM_UP_MS,
   now: () => performance.now(),

@@ -11,7 +11,7 @@ import type { ServedPage } from './page';
 
 const START_MS = 30_000;
 /** What the page may weigh, compressed, without images: what a visit loads, and with the editors, which load when they are opened. */
-const FIRST_KB = 400, ALL_KB = 460;
+const FIRST_KB = 340, ALL_KB = 405;
 
 let served: ServedPage, browser: Browser;
 beforeAll(async () => {
@@ -313,7 +313,7 @@ describe('errors', () => {
 
   it('of L1: a triple fault names the level and what to do, and can be copied', { timeout: START_MS }, async () => {
     const crash = '%include "vmx.inc"\nmain:\n        ud2\n';
-    const { page, text } = await notice(writeLink({ ...EMPTY_LINK, demo: 'builtin', changes: 'on_reboot = "destroy"', sources: { l1: crash } }));
+    const { page, text } = await notice(await writeLink({ ...EMPTY_LINK, demo: 'builtin', changes: 'on_reboot = "destroy"', sources: { l1: crash } }));
     expect(text).toMatch(/L1 crashed|reset and stays off/);
     expect(text).toContain('Reset');
     await page.getByRole('button', { name: 'Copy report' }).click();
@@ -323,13 +323,16 @@ describe('errors', () => {
 
   it('of VM entry: L1 says which', { timeout: START_MS }, async () => {
     const bad = '%include "vmx.inc"\nmain:\n        call vmx_on\n        call make_guest\n        set GUEST_RFLAGS, 0\n        call run_guest\n        ret\n';
-    const page = await open(writeLink({ ...EMPTY_LINK, demo: 'builtin', sources: { l1: bad } }));
+    const page = await open(await writeLink({ ...EMPTY_LINK, demo: 'builtin', sources: { l1: bad } }));
     await waitForConsole(page, 'l1', /VM entry failed, reason 21h/, START_MS);
+    await expect.poll(() => page.getByRole('alert').innerText()).toMatch(/L1 could not enter L2[^]*RIP 0x[0-9a-f]{16}[^]*0x80000021[^]*inspector/);
+    await page.getByRole('button', { name: 'Copy report' }).click();
+    await expect.poll(() => page.evaluate(() => navigator.clipboard.readText())).toMatch(/could not enter L2[^]*Link: http/);
     await page.context().close();
   });
 
   it('of sources: file, line and reason', { timeout: START_MS }, async () => {
-    const { page, text } = await notice(writeLink({ ...EMPTY_LINK, demo: 'builtin', sources: { l1: 'bits 32\nnonsense eax, 5\n' } }));
+    const { page, text } = await notice(await writeLink({ ...EMPTY_LINK, demo: 'builtin', sources: { l1: 'bits 32\nnonsense eax, 5\n' } }));
     expect(text).toMatch(/l1 line 2: unknown instruction nonsense/i);
     await page.context().close();
   });
@@ -338,11 +341,11 @@ describe('errors', () => {
     const newer = await notice('#v=9&demo=builtin');
     expect(newer.text).toMatch(/newer version[^]*version 9/);
     await newer.page.context().close();
-    const cut = await notice(writeLink({ ...EMPTY_LINK, config: 'kernel = "builtin"\nmemory = 64\n' }).slice(0, -6));
+    const cut = await notice((await writeLink({ ...EMPTY_LINK, config: 'kernel = "builtin"\nmemory = 64\n' })).slice(0, -6));
     expect(cut.text).toMatch(/cannot be read[^]*cut/);
     await cut.page.context().close();
     const requests: string[] = [];
-    const page = await open(writeLink({ ...EMPTY_LINK, config: 'kernel = "https://elsewhere.invalid/kernel"\n' }), {}, async (one) => {
+    const page = await open(await writeLink({ ...EMPTY_LINK, config: 'kernel = "https://elsewhere.invalid/kernel"\n' }), {}, async (one) => {
       one.on('request', (request) => requests.push(request.url()));
       await Promise.resolve();
     });

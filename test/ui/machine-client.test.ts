@@ -88,6 +88,27 @@ describe('MachineClient', () => {
     expect(workers[0].requests.map((request) => request.type)).toEqual(['start', 'step', 'step', 'run']);
   });
 
+  it('forgets breakpoints when another demo starts, and keeps them when the same is changed', () => {
+    const { client, workers } = connect();
+    client.start(MACHINE);
+    client.setBreakpoints([{ id: 1, kind: 'port', port: 0x3f8 }]);
+    client.start({ ...MACHINE, demo: makeDemo('builtin', 'kernel = "builtin"\nmemory = 48') });
+    expect(client.getSnapshot().breakpoints.length).toBe(1);
+    client.start(plainDescription(makeDemo('other', 'kernel = "k"')));
+    expect(client.getSnapshot().breakpoints).toEqual([]);
+    expect(workers[2].requests.map((request) => request.type)).toEqual(['start']);
+  });
+
+  it('shows trouble of a guest until it is dismissed, while the machine runs on', () => {
+    const { client, workers } = connect();
+    client.start(MACHINE);
+    workers[0].say({ type: 'stage', stage: { name: 'l1', download: null } });
+    workers[0].say({ type: 'trouble', problem: makeProblem('L2 crashed', 'why', []) });
+    expect(client.getSnapshot()).toMatchObject({ status: 'running', problem: { title: 'L2 crashed' } });
+    client.dismissProblem();
+    expect(client.getSnapshot()).toMatchObject({ status: 'running', problem: null });
+  });
+
   it('keeps breakpoints and recording over a reset', () => {
     const { client, workers } = connect();
     client.start(MACHINE);

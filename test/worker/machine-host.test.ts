@@ -132,6 +132,7 @@ class World {
     },
     report: (report) => this.reports.push(report),
     vmxOn: () => this.vmxOn,
+    takeTrouble: () => null,
     processorState: () => 'rip 1234',
     warmUpMs: 0,
       now: () => this.time,

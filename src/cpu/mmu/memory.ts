@@ -5,6 +5,7 @@
  * is RAM in this sense, the last of it, from videoPage on; which of its pages were written is noted in VIDEO_DIRTY (see tlb.ts).
  * Generated code reads RAM and scratch alike, so a load that touches a device or crosses a page finds its bytes assembled in the scratch area.
  */
+import { MAX_RAM_BYTES, MAX_VIDEO_BYTES } from './limits';
 
 const PAGE_BYTES = 4096;
 /** Room for ROM images after RAM. */
@@ -12,9 +13,6 @@ const ROM_AREA_BYTES = 2 << 20;
 const SCRATCH_BYTES = 128;
 /** A page, and a little more for accesses that start at its end, on which compiled code is trained. */
 const TRAINING_BYTES = 4096 + 64;
-/** Largest RAM: with ROM and scratch the buffer stays below 4 GiB, so that host offsets fit 32 bits. */
-export const MAX_RAM_BYTES = 0xe0000000;
-export const MAX_VIDEO_BYTES = 0x10000000;
 
 /** RAM of the machine in bytes, without video memory. */
 export let ramBytes = 0;

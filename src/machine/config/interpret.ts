@@ -1,5 +1,5 @@
 /** From xl.cfg settings to a machine: the keys of xl.cfg(5) that mean something here, and our own, which start with `nestbox_`. */
-import { MAX_RAM_BYTES } from '../../cpu/mmu/memory';
+import { MAX_RAM_BYTES } from '../../cpu/mmu/limits';
 import { ConfigError } from './config-error';
 import { CpuidSyntaxError, parseCpuid } from './cpuid-key';
 import { checkDeviceKeys } from './device-keys';

@@ -1,5 +1,5 @@
 /** A link to the machine as it is described, with what the visitor wants in it; and what no link holds. */
-import { useState } from 'react';
+import { useEffect, useState } from 'react';
 import type { Description } from '../links/description';
 import { linkOf } from '../links/description';
 import { writeLink } from '../links/link';
@@ -47,8 +47,17 @@ function Share({ description, panels, local }: { description: Description; panel
   const used = [...local].filter(([name]) => description.demo.config.includes(name));
   const small = used.filter(([, file]) => file.size <= MOST_FILE_BYTES), large = used.filter(([, file]) => file.size > MOST_FILE_BYTES);
 
-  const link = { ...linkOf(description), paused, open: withPanels ? panels : [], files: withFiles ? read : [] };
-  const url = address(writeLink(link), embed);
+  const [hash, setHash] = useState('');
+  useEffect(() => {
+    let wanted = true;
+    void writeLink({ ...linkOf(description), paused, open: withPanels ? panels : [], files: withFiles ? read : [] }).then((text) => {
+      if (wanted) setHash(text);
+    });
+    return () => {
+      wanted = false;
+    };
+  }, [description, paused, withPanels, panels.join(), withFiles, read]);
+  const url = address(hash, embed);
   const text = embed ? `<iframe src="${url}" width="900" height="600" allow="clipboard-write"></iframe>` : url;
   const include = async (on: boolean): Promise<void> => {
     setWithFiles(on);

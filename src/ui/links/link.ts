@@ -9,7 +9,7 @@
  *   &open=PANEL,PANEL       panels that are open
  *   &x=DATA                 the rest as JSON, deflated, in base64url: see `Extra`
  */
-import { Inflate, deflateSync } from 'fflate';
+import { inflateSync } from 'fflate';
 import type { BuiltinSources } from '../../guests/builtin';
 
 export const LINK_VERSION = 1;
@@ -67,30 +67,20 @@ export function fromBase64url(text: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(text.replaceAll('-', '+').replaceAll('_', '/')), (character) => character.charCodeAt(0));
 }
 
-/** Unpacks, with a bound: a short link must not fill the memory. */
+/** Packs with what the browser has for it. */
+async function deflate(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  return new Uint8Array(await new Response(new Blob([bytes]).stream().pipeThrough(new CompressionStream('deflate-raw'))).arrayBuffer());
+}
+
+/** Unpacks at once, with a bound: a short link must not fill the memory. What does not fit the room it is given is lost, so one byte more than allowed tells. */
 function inflate(bytes: Uint8Array): Uint8Array {
-  const parts: Uint8Array[] = [];
-  let length = 0, finished = false;
-  const inflater = new Inflate((part, final) => {
-    length += part.length;
-    if (length > MOST_BYTES) throw new Error('it unfolds to too much');
-    parts.push(part);
-    finished ||= final;
-  });
-  const STEP = 4096;
-  for (let at = 0; at < bytes.length || at === 0; at += STEP) inflater.push(bytes.subarray(at, at + STEP), at + STEP >= bytes.length);
-  if (!finished) throw new Error('its end is missing');
-  const whole = new Uint8Array(length);
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
+  const whole = inflateSync(bytes, { out: new Uint8Array(MOST_BYTES + 1) });
+  if (whole.length > MOST_BYTES) throw new Error('it unfolds to too much');
   return whole;
 }
 
 /** The fragment, with its #; what is as it comes is left out. */
-export function writeLink(link: Link): string {
+export async function writeLink(link: Link): Promise<string> {
   const parameters = new URLSearchParams();
   const extra: Extra = {
     ...(link.changes === '' ? {} : { set: link.changes }),
@@ -102,7 +92,7 @@ export function writeLink(link: Link): string {
   if (link.lesson !== null) parameters.set('lesson', link.lesson);
   if (link.paused) parameters.set('paused', '1');
   if (link.open.length > 0) parameters.set('open', link.open.join(','));
-  if (Object.keys(extra).length > 0) parameters.set('x', toBase64url(deflateSync(encoder.encode(JSON.stringify(extra)), { level: 9 })));
+  if (Object.keys(extra).length > 0) parameters.set('x', toBase64url(await deflate(encoder.encode(JSON.stringify(extra)))));
   const text = parameters.toString().replaceAll('%2C', ',');
   // A plain demo needs no version: its link is as old as the page.
   const plain = text === '' || (parameters.size === 1 && link.demo !== null);
