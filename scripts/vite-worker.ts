@@ -5,6 +5,8 @@
 import { resolve } from 'node:path';
 import type { Plugin } from 'vite';
 
+/** What the page may have of the processor: plain facts. Anything with state would cost the worker's machine its speed. */
+const FACTS = /\/src\/(?:cpu\/(?:features|control-bits|mmu\/limits)|vmx\/exit-reasons)\.ts$/, PROCESSOR = /\/src\/(?:cpu|vmx)\//;
 const IMPORTED = '../worker/worker?worker', MODULE = '\0nestbox-worker', SOURCE = 'src/worker/worker.ts';
 
 export function sharedWorker(): Plugin {
@@ -21,6 +23,13 @@ export function sharedWorker(): Plugin {
       if (id !== MODULE) return undefined;
       const chunk = this.emitFile({ type: 'chunk', id: resolve(root, SOURCE), name: 'worker' });
       return `export default function (options) { return new Worker(import.meta.ROLLUP_FILE_URL_${chunk}, { ...options, type: 'module' }); }`;
+    },
+    generateBundle(_options, bundle) {
+      for (const output of Object.values(bundle)) {
+        if (output.type !== 'chunk' || output.name === 'worker') continue;
+        const wrong = output.moduleIds.filter((id) => PROCESSOR.test(id) && !FACTS.test(id) && (output.modules[id]?.renderedLength ?? 0) > 0);
+        if (wrong.length > 0) this.error(`${output.fileName} has parts of the processor, which belong in the worker alone: ${wrong.join(', ')}`);
+      }
     },
   };
 }

@@ -4,7 +4,7 @@
  * The model is a phase of what the CPU can do, in the clothes of a Sandy Bridge without AVX and AES (a real SKU class). What a
  * bit switches (CR4 and EFER bits, MSRs) is derived from the list here, so that hiding a feature hides all of it.
  */
-import { CR4_FSGSBASE, CR4_PCIDE, CR4_SMAP, CR4_SMEP, CR4_UMIP, CR4_VMXE, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE } from './state';
+import { CR4_FSGSBASE, CR4_PCIDE, CR4_SMAP, CR4_SMEP, CR4_UMIP, CR4_VMXE, EFER_LMA, EFER_LME, EFER_NXE, EFER_SCE } from './control-bits';
 
 /** One change to a CPUID result, applied after the model's own values. */
 export interface CpuidOverride {
