@@ -162,8 +162,13 @@ describe('panes', () => {
     const before = await width();
     await page.keyboard.press('ArrowLeft');
     await page.keyboard.press('ArrowLeft');
-    await expect.poll(width).toBeLessThan(before - 40);
-    const after = await width();
+    // Both steps are done when the width stays.
+    let after = before;
+    await expect.poll(async () => {
+      const last = after;
+      after = await width();
+      return after < before - 40 && after === last;
+    }, { interval: 200 }).toBe(true);
     await page.reload();
     await expect.poll(width).toBe(after);
     await bar.focus();
