@@ -6,7 +6,7 @@ import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { buildBuiltin } from '../../src/guests/builtin';
 import { EMPTY_LINK, writeLink } from '../../src/ui/links/link';
-import { launchChromium, servePage, typeInto, waitForConsole } from './page';
+import { consoleText, launchChromium, servePage, typeInto, waitForConsole } from './page';
 import type { ServedPage } from './page';
 
 const START_MS = 30_000;
@@ -207,6 +207,8 @@ describe('the playground', () => {
   it('runs a changed hypervisor; its link does the same in a fresh profile', { timeout: 3 * START_MS }, async () => {
     const page = await open('#demo=builtin&v=1&open=playground');
     await waitForConsole(page, 'l2', /l2#/, START_MS);
+    await typeInto(page, 'l2', 'cpuid\n');
+    await waitForConsole(page, 'l2', /the hypervisor signs as 'NestboxDemo1'/, START_MS);
     const editor = page.getByRole('textbox', { name: 'Source of the L1 hypervisor' });
     await page.locator('.cm-editor').waitFor();
     await editor.click();
@@ -218,6 +220,8 @@ describe('the playground', () => {
     await page.getByText('No errors.').waitFor();
     await page.keyboard.press('Control+s');
     await expect.poll(() => page.url()).toContain('x=');
+    // The machine starts afresh.
+    await expect.poll(() => consoleText(page, 'l2'), { timeout: START_MS }).not.toContain('NestboxDemo1');
     const session = async (one: Page): Promise<[string, string]> => {
       await waitForConsole(one, 'l2', /l2#$/, START_MS);
       const counted = await restingTotal(one);
