@@ -135,7 +135,15 @@ describe('the page in Chromium', () => {
 
   it('explains a worker that does not load', async () => {
     const page = await browser.newPage();
-    await page.route(/worker-.*\.js/, (route) => route.abort());
+    // The script of a module worker cannot be intercepted: the page asks for one that is not there.
+    await page.addInitScript(() => {
+      const Real = Worker;
+      window.Worker = class extends Real {
+        constructor(_url: string | URL, options?: WorkerOptions) {
+          super('missing-worker.js', options);
+        }
+      };
+    });
     await page.goto(`${served.url}#demo=builtin`);
     const notice = page.getByRole('alert');
     await notice.waitFor();
