@@ -124,6 +124,9 @@ describe('consoles', () => {
     const text = 'The quick brown fox jumps over the lazy dog, and so on and on.';
     await page.evaluate((words) => navigator.clipboard.writeText(words), text);
     await page.getByRole('button', { name: 'Paste into L2 serial', exact: true }).click();
+    // The clipboard is read in its own time.
+    await waitForConsole(page, 'l2', /and so on and on\./, 20_000);
+    await page.locator('[data-console=l2]').click();
     await page.keyboard.press('Enter');
     await waitForConsole(page, 'l2', new RegExp(`you said: ${text}`), 20_000);
     await page.context().close();
