@@ -8,7 +8,7 @@ import { useSecondTier } from '../cpu/run';
 import { physReadBytes } from '../cpu/mmu/physical';
 import { applySetting, interpretSettings, parseXlConfig } from '../machine/config';
 import type { MachineConfig, XlSettings } from '../machine/config';
-import { Session, WARM_UP_MS } from '../machine/session';
+import { Session } from '../machine/session';
 import { keyFor } from '../machine/us-keyboard';
 import { Inspector } from '../observe/inspector';
 import { setBreakpoints, takeStop } from '../observe/stops';
@@ -107,7 +107,7 @@ class Run {
     setTieringClock(() => performance.now());
     const begin = performance.now();
     await this.session.boot();
-    await sleep(Math.max(0, WARM_UP_MS - (performance.now() - begin)));
+    await sleep(Math.max(0, this.session.warmUpMs - (performance.now() - begin)));
     const trace = (line: string): boolean => process.stderr.write(`${line}\n`);
     if (this.args.trace.has('exits')) traceExits(trace);
     if (this.args.trace.has('io')) traceIo(trace);

@@ -84,6 +84,8 @@ const COM1 = 0;
  * interpreter ten times slower, and compiles it twice.
  */
 export const WARM_UP_MS = 900;
+/** With so many bytes of files a boot is long enough for that to pay; smaller guests show something at once, however slowly. */
+const LONG_BOOT_BYTES = 4 << 20;
 
 /** A guest of L1, and a guest of that. */
 const L2 = 2, L3 = 3;
@@ -108,6 +110,8 @@ export class Session {
   private readonly guestScreens = new GuestScreens(this.guests);
   private readonly guestInput = new MonitorInput();
   debugExit: number | null = null;
+  /** Real time from the start of `boot()` to wait before the first instruction. */
+  warmUpMs = 0;
   private readonly images: ImageSource;
   private readonly outputs: SessionOutputs;
   private readonly sources: Partial<BuiltinSources>;
@@ -147,6 +151,8 @@ export class Session {
     const machine = this.build(firmware);
     buildEngine();
     const files = await this.readFiles();
+    const bytes = [files.kernel, ...files.modules].reduce((sum, file) => sum + (file?.bytes.length ?? 0), 0);
+    this.warmUpMs = bytes >= LONG_BOOT_BYTES ? WARM_UP_MS : 0;
     this.machine = machine;
     exitCounts.fill(0);
     resetGuests();

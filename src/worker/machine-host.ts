@@ -38,6 +38,8 @@ export interface HostedSession {
   /** The machine's display adapter, and those of its guests by number, as L0 sees them. */
   readonly vga: Vga | null;
   guestVga(number: number): Vga | null;
+  /** Real time from the start of `boot()` to wait before the first instruction. */
+  readonly warmUpMs: number;
   boot(): Promise<void>;
   run(cycles: number): Outcome;
   sendSerial(port: number, bytes: ArrayLike<number>): void;
@@ -76,8 +78,6 @@ export interface HostServices {
   takeTrouble(): GuestTrouble | null;
   /** The processor's state for people. */
   processorState(): string;
-  /** Real time from the start of `boot()` that the engine is given before a long boot. */
-  readonly warmUpMs: number;
   /** Real time in milliseconds. */
   now(): number;
   /** Calls back after at least so many milliseconds, 0 = as soon as waiting messages are handled. Replaces a call still outstanding. */
@@ -157,8 +157,7 @@ export class MachineHost {
       this.pacer.resume(services.now());
       this.meter.restart(services.now(), this.counters(session));
       if (this.paused) this.reportPause(services.inspector.stopHere());
-      // Small guests show something at once, however slowly; for a long boot it pays to wait for the engine.
-      else services.wake(fileCount(config) > 0 ? Math.max(0, services.warmUpMs - (services.now() - begun)) : 0);
+      else services.wake(Math.max(0, session.warmUpMs - (services.now() - begun)));
     } catch (error) {
       this.stopped = true;
       services.report({ type: 'failed', problem: startProblem(name, error) });

@@ -6,7 +6,7 @@ import { buildBuiltin, BUILTIN_L1_SOURCE, BUILTIN_L2_SOURCE, INCLUDES } from '..
 import type { BuiltinSources } from '../guests/builtin';
 import { LESSONS } from '../guests/lessons';
 import { readMachineConfig } from '../machine/config';
-import { Session, WARM_UP_MS } from '../machine/session';
+import { Session } from '../machine/session';
 import { takeTrouble, watchTrouble } from '../observe/guest-trouble';
 import { Inspector } from '../observe/inspector';
 import { resumeTowards, setBreakpoints, stopHere, takeStop } from '../observe/stops';
@@ -75,7 +75,6 @@ const host = new MachineHost({
   vmxOn: () => R[VMX_MODE] !== VMX_OFF,
   takeTrouble,
   processorState: cpuStateText,
-  warmUpMs: WARM_UP_MS,
   now: () => performance.now(),
   wake: (ms) => {
     clearTimeout(timer);

@@ -45,6 +45,8 @@ class FakeSession implements HostedSession {
     this.outputs = outputs;
   }
 
+  readonly warmUpMs = 0;
+
   async boot(): Promise<void> {
     await this.images('images/kernel');
     await this.images('images/initrd');
@@ -134,8 +136,7 @@ class World {
     vmxOn: () => this.vmxOn,
     takeTrouble: () => null,
     processorState: () => 'rip 1234',
-    warmUpMs: 0,
-      now: () => this.time,
+    now: () => this.time,
     wake: (ms) => {
       this.wakeAt = this.time + ms;
     },
